@@ -1,0 +1,300 @@
+//! The area of interest: polygons from a file, or a bounding box typed by hand.
+
+use gdal::spatial_ref::{AxisMappingStrategy, CoordTransform};
+use gdal::vector::LayerAccess;
+use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
+use geo::{BooleanOps, BoundingRect, Contains, Intersects, MultiPolygon, Polygon, coord};
+use thiserror::Error;
+
+use super::plan::PixelRect;
+use crate::geometry::{LonLat, PixelPoint};
+use crate::scene::{Georeference, GeoreferenceError, Scene, wgs84};
+
+/// Why an area of interest cannot be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AoiError {
+    /// The file does not open.
+    #[error("area of interest `{path}` cannot be read: {reason}")]
+    Unreadable {
+        /// Path as given.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// No polygon in it.
+    #[error(
+        "area of interest `{path}` holds no polygon: draw one in a GIS, or give a box as `west,south,east,north` in degrees"
+    )]
+    Empty {
+        /// Path as given.
+        path: String,
+    },
+    /// Coordinates that are no degrees.
+    #[error(
+        "area of interest `{path}` has a vertex at ({x}, {y}), which is not longitude and latitude in degrees"
+    )]
+    NotDegrees {
+        /// Path as given.
+        path: String,
+        /// First coordinate.
+        x: f64,
+        /// Second coordinate.
+        y: f64,
+    },
+    /// A box whose corners are swapped.
+    #[error(
+        "`{given}` is not a box: write `west,south,east,north` in degrees, with west < east and south < north"
+    )]
+    Box {
+        /// As given.
+        given: String,
+    },
+    /// The area cannot be placed in the scene.
+    #[error("the area of interest cannot be placed in scene `{scene}`: {source}")]
+    Georeference {
+        /// Scene id.
+        scene: String,
+        /// Why.
+        #[source]
+        source: GeoreferenceError,
+    },
+}
+
+/// An area on Earth, in WGS 84.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AreaOfInterest {
+    /// As given, for the record.
+    pub source: String,
+    /// Its polygons.
+    pub polygons: MultiPolygon,
+}
+
+/// Longest edge, in degrees, that is taken as straight in another projection.
+const MAX_EDGE_DEG: f64 = 0.05;
+
+impl AreaOfInterest {
+    /// From a vector file that GDAL opens (`GeoJSON`, GeoPackage, shapefile, …) or a box
+    /// `west,south,east,north` in degrees.
+    pub fn parse(given: &str) -> Result<Self, AoiError> {
+        let numbers: Option<Vec<f64>> = given
+            .split(',')
+            .map(|part| part.trim().parse().ok())
+            .collect();
+        let polygons = match numbers.as_deref() {
+            Some(&[west, south, east, north]) => {
+                let ordered = west < east && south < north;
+                if !(ordered && west >= -180.0 && east <= 180.0 && south >= -90.0 && north <= 90.0)
+                {
+                    return Err(AoiError::Box {
+                        given: given.to_owned(),
+                    });
+                }
+                let ring = [
+                    (west, south),
+                    (east, south),
+                    (east, north),
+                    (west, north),
+                    (west, south),
+                ];
+                MultiPolygon::new(vec![Polygon::new(ring.to_vec().into(), vec![])])
+            }
+            Some([_, _, ..]) => {
+                return Err(AoiError::Box {
+                    given: given.to_owned(),
+                });
+            }
+            _ => read_polygons(given)?,
+        };
+        Ok(Self {
+            source: given.to_owned(),
+            polygons,
+        })
+    }
+
+    /// The part of the area near a scene, in the scene's pixels.
+    pub fn in_scene(
+        &self,
+        scene: &Scene,
+        georeference: &Georeference,
+    ) -> Result<SceneArea, AoiError> {
+        let failed = |source| AoiError::Georeference {
+            scene: scene.id.clone(),
+            source,
+        };
+        // Far-away parts may lie where the scene's projection is not defined: cut them off first.
+        let near = scene_bounds(scene, georeference).map_err(failed)?;
+        let clipped = self.polygons.intersection(&MultiPolygon::new(vec![near]));
+        let ring_to_pixels = |ring: &geo::LineString| -> Result<geo::LineString, AoiError> {
+            let places: Vec<LonLat> = densified(ring)
+                .into_iter()
+                .map(|c| LonLat { lon: c.x, lat: c.y })
+                .collect();
+            let pixels = georeference.to_pixels(&places).map_err(failed)?;
+            Ok(pixels
+                .into_iter()
+                .map(|p| coord! { x: p.x, y: p.y })
+                .collect())
+        };
+        let mut polygons = Vec::new();
+        for polygon in &clipped {
+            let holes = polygon
+                .interiors()
+                .iter()
+                .map(ring_to_pixels)
+                .collect::<Result<_, _>>()?;
+            polygons.push(Polygon::new(ring_to_pixels(polygon.exterior())?, holes));
+        }
+        Ok(SceneArea {
+            polygons: MultiPolygon::new(polygons),
+        })
+    }
+}
+
+/// An area of interest in the pixels of one scene.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SceneArea {
+    /// Its polygons, in scene pixels.
+    pub polygons: MultiPolygon,
+}
+
+impl SceneArea {
+    /// Whether any of a rectangle lies in the area.
+    pub fn touches(&self, rect: &PixelRect) -> bool {
+        let rect = geo::Rect::new(
+            coord! { x: rect.x0, y: rect.y0 },
+            coord! { x: rect.x1, y: rect.y1 },
+        );
+        self.polygons
+            .iter()
+            .any(|p| p.bounding_rect().is_some_and(|b| b.intersects(&rect)) && p.intersects(&rect))
+    }
+
+    /// Whether a position lies in the area.
+    pub fn contains(&self, p: PixelPoint) -> bool {
+        self.polygons.contains(&coord! { x: p.x, y: p.y })
+    }
+
+    /// Whether nothing of the area lies in or near the scene.
+    pub fn is_empty(&self) -> bool {
+        self.polygons.0.is_empty()
+    }
+}
+
+/// A rectangle in degrees round a scene, a little larger than it.
+fn scene_bounds(scene: &Scene, georeference: &Georeference) -> Result<Polygon, GeoreferenceError> {
+    const STEPS: usize = 32;
+    let (w, h) = (scene.width as f64, scene.height as f64);
+    let edge: Vec<PixelPoint> = (0..STEPS)
+        .flat_map(|i| {
+            let t = i as f64 / STEPS as f64;
+            [(t * w, 0.0), (w, t * h), (w - t * w, h), (0.0, h - t * h)]
+                .map(|(x, y)| PixelPoint { x, y })
+        })
+        .collect();
+    let places = georeference.to_lonlat(&edge)?;
+    let range = |value: fn(&LonLat) -> f64| {
+        places
+            .iter()
+            .map(value)
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| {
+                (lo.min(v), hi.max(v))
+            })
+    };
+    let ((west, east), (south, north)) = (range(|p| p.lon), range(|p| p.lat));
+    let (mx, my) = ((east - west) * 0.02 + 1e-6, (north - south) * 0.02 + 1e-6);
+    Ok(geo::Rect::new(
+        coord! { x: west - mx, y: south - my },
+        coord! { x: east + mx, y: north + my },
+    )
+    .to_polygon())
+}
+
+/// The ring with long edges divided.
+fn densified(ring: &geo::LineString) -> Vec<geo::Coord> {
+    let mut points = Vec::with_capacity(ring.0.len());
+    for edge in ring.lines() {
+        let length = edge.dx().hypot(edge.dy());
+        let pieces = (length / MAX_EDGE_DEG).ceil().max(1.0) as usize;
+        points.extend((0..pieces).map(|i| edge.start + edge.delta() * (i as f64 / pieces as f64)));
+    }
+    points.extend(ring.0.last());
+    points
+}
+
+fn read_polygons(path: &str) -> Result<MultiPolygon, AoiError> {
+    let unreadable = |reason: String| AoiError::Unreadable {
+        path: path.to_owned(),
+        reason,
+    };
+    if !path.starts_with("/vsi") && !std::path::Path::new(path).exists() {
+        return Err(unreadable("no such file".to_owned()));
+    }
+    let options = DatasetOptions {
+        open_flags: GdalOpenFlags::GDAL_OF_VECTOR,
+        ..Default::default()
+    };
+    let dataset = Dataset::open_ex(path, options).map_err(|e| unreadable(e.to_string()))?;
+    let mut polygons = Vec::new();
+    for mut layer in dataset.layers() {
+        let to_wgs84 = match layer.spatial_ref() {
+            Some(mut crs) => {
+                crs.set_axis_mapping_strategy(AxisMappingStrategy::TraditionalGisOrder);
+                let wgs84 = wgs84().map_err(|e| unreadable(e.to_string()))?;
+                Some(CoordTransform::new(&crs, &wgs84).map_err(|e| unreadable(e.to_string()))?)
+            }
+            // GeoJSON without a CRS, and formats that carry none, are WGS 84 by convention.
+            None => None,
+        };
+        for feature in layer.features() {
+            let Some(geometry) = feature.geometry() else {
+                continue;
+            };
+            let moved;
+            let geometry = match &to_wgs84 {
+                Some(transform) => {
+                    moved = geometry
+                        .transform(transform)
+                        .map_err(|e| unreadable(e.to_string()))?;
+                    &moved
+                }
+                None => geometry,
+            };
+            match geometry.to_geo() {
+                Ok(geometry) => collect_polygons(geometry, &mut polygons),
+                Err(error) => return Err(unreadable(error.to_string())),
+            }
+        }
+    }
+    for c in polygons.iter().flat_map(geo::CoordsIter::coords_iter) {
+        if !(c.x.is_finite() && c.y.is_finite() && c.x.abs() <= 180.0 && c.y.abs() <= 90.0) {
+            return Err(AoiError::NotDegrees {
+                path: path.to_owned(),
+                x: c.x,
+                y: c.y,
+            });
+        }
+    }
+    if polygons.is_empty() {
+        return Err(AoiError::Empty {
+            path: path.to_owned(),
+        });
+    }
+    Ok(MultiPolygon::new(polygons))
+}
+
+fn collect_polygons(geometry: geo::Geometry, into: &mut Vec<Polygon>) {
+    match geometry {
+        geo::Geometry::Polygon(polygon) if polygon.exterior().0.len() >= 4 => into.push(polygon),
+        geo::Geometry::MultiPolygon(many) => {
+            into.extend(many.0.into_iter().filter(|p| p.exterior().0.len() >= 4));
+        }
+        geo::Geometry::GeometryCollection(collection) => {
+            collection
+                .0
+                .into_iter()
+                .for_each(|geometry| collect_polygons(geometry, into));
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,190 @@
+//! The command line: one file per command, each with its arguments and what it prints.
+//!
+//! Results go to standard output, everything else to standard error. [`ExitStatus`] is the one table of exit
+//! codes.
+
+mod doctor;
+mod evaluate;
+mod logging;
+mod model;
+mod progress;
+mod scan;
+
+use std::io::Write;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::detect::LedgerError;
+use crate::run::{DirectoryError, LoadRunError, ScanError};
+
+/// Finds brick kilns and camp-like structures in satellite imagery.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kilnsight",
+    version,
+    about,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some inputs failed, 75 try again later, 130 interrupted.\n\nA detection is a screening result, not a finding: a kiln is not proof of slavery."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Options of all commands.
+#[derive(Debug, Args)]
+struct Common {
+    /// Say more (twice: everything)
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// Say only what went wrong
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// How progress is shown: bars on a terminal, lines in a log file, JSON lines for programs
+    #[arg(long, global = true, value_enum, default_value_t = ProgressMode::Auto, value_name = "HOW")]
+    progress: ProgressMode,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ProgressMode {
+    /// Bars on a terminal, lines in a file, nothing in a pipe
+    Auto,
+    /// A line now and then
+    Plain,
+    /// A JSON object per line
+    Json,
+    /// Nothing
+    None,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Scan scenes: detections, sites, clusters and coverage into a run directory
+    Scan(Box<scan::ScanArgs>),
+    /// Look at a model
+    #[command(subcommand)]
+    Model(model::ModelCommand),
+    /// Compare a run (or any `GeoJSON` of boxes) with labels: precision, recall, average precision
+    Evaluate(evaluate::EvaluateArgs),
+    /// Check that GDAL, ONNX Runtime and the models are in place
+    Doctor(doctor::DoctorArgs),
+}
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// Done.
+    Done,
+    /// Failed.
+    Failed,
+    /// Wrong usage.
+    Usage,
+    /// Done, but some inputs failed; each is named in the output and in `run.json`.
+    Partial,
+    /// Try again later: locked, or storage away (`EX_TEMPFAIL`).
+    TryAgain,
+    /// Interrupted; the same command goes on.
+    Interrupted,
+}
+
+impl ExitStatus {
+    /// The number the shell sees.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Partial => 3,
+            Self::TryAgain => 75,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// What an error means for the exit code.
+    fn of(error: &anyhow::Error) -> Self {
+        let busy = |e: &LedgerError| {
+            if e.is_busy() {
+                Self::TryAgain
+            } else {
+                Self::Failed
+            }
+        };
+        let locked = |e: &DirectoryError| match e {
+            DirectoryError::Locked { .. } => Self::TryAgain,
+            _ => Self::Failed,
+        };
+        if let Some(error) = error.downcast_ref::<ScanError>() {
+            return match error {
+                ScanError::Interrupted { .. } => Self::Interrupted,
+                ScanError::Directory(e) => locked(e),
+                ScanError::Ledger(e) => busy(e),
+                _ => Self::Failed,
+            };
+        }
+        if let Some(LoadRunError::Ledger(e)) = error.downcast_ref::<LoadRunError>() {
+            return busy(e);
+        }
+        if let Some(error) = error.downcast_ref::<std::io::Error>()
+            && error.kind() == std::io::ErrorKind::BrokenPipe
+        {
+            // Whoever read the output has seen enough.
+            return Self::Done;
+        }
+        if error.is::<UsageError>() {
+            Self::Usage
+        } else {
+            Self::Failed
+        }
+    }
+}
+
+/// Arguments that are wrong together, which clap cannot see.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct UsageError(String);
+
+/// Parses the arguments, runs the command, says what went wrong.
+pub fn run() -> ExitStatus {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are results; anything else goes to standard error. A closed pipe is no error.
+            let status = if error.use_stderr() {
+                ExitStatus::Usage
+            } else {
+                ExitStatus::Done
+            };
+            drop(error.print());
+            return status;
+        }
+    };
+    logging::start(cli.common.verbose, cli.common.quiet);
+    let result = match cli.command {
+        Command::Scan(args) => scan::run(&args, &cli.common),
+        Command::Model(command) => model::run(command),
+        Command::Evaluate(args) => evaluate::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+    };
+    match result {
+        Ok(status) => status,
+        Err(error) => {
+            let status = ExitStatus::of(&error);
+            if status != ExitStatus::Done {
+                complain(&error, status);
+            }
+            status
+        }
+    }
+}
+
+/// One line on standard error.
+fn complain(error: &anyhow::Error, status: ExitStatus) {
+    let label = if status == ExitStatus::Interrupted {
+        "interrupted"
+    } else {
+        "error"
+    };
+    // When standard error is closed there is nobody left to tell.
+    drop(writeln!(std::io::stderr(), "{label}: {error:#}"));
+}

@@ -1,0 +1,238 @@
+//! `kilnsight scan`: scenes to detections, sites, clusters, coverage.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use clap::{Args, builder::RangedU64ValueParser};
+
+use super::progress::Reporter;
+use super::{Common, ExitStatus, UsageError};
+use crate::model::Model;
+use crate::run::{Existing, Progress, ScanRequest, ScanSummary, Settings, expand_scenes, scan};
+use crate::scene::NodataOption;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  kilnsight scan scene.tif --model models/kiln-s2 --out run
+  kilnsight scan 'scenes/*.tif' --model kiln-s2 --out run --aoi district.geojson --overview
+  kilnsight scan stack.vrt --model kiln-s2 --bands B04,B03,B02 --scale 0.085 --out run
+
+A scan that was interrupted goes on when the same command is given again.")]
+pub(super) struct ScanArgs {
+    /// Rasters that GDAL opens (GeoTIFF, COG, VRT, /vsi… paths), folders of them, or patterns
+    #[arg(required = true, value_name = "SCENE")]
+    scenes: Vec<String>,
+    /// Model: a folder with model.onnx and model.json, an .onnx file with a card beside it, or a shipped model's name
+    #[arg(short, long, value_name = "MODEL")]
+    model: String,
+    /// Run directory to write; made if need be
+    #[arg(short, long, value_name = "RUN")]
+    out: PathBuf,
+    /// Area of interest: a vector file with polygons, or west,south,east,north in degrees
+    #[arg(long, value_name = "FILE|BOX", allow_hyphen_values = true)]
+    aoi: Option<String>,
+    /// Bands in the model's order, by number (from 1) or name
+    #[arg(long, value_name = "B,B,B", value_delimiter = ',')]
+    bands: Option<Vec<String>>,
+    /// Value that means "nothing measured here" when all bands have it; `none`: every pixel counts
+    /// [default: as the file declares; else 0]
+    #[arg(long, value_name = "VALUE", value_parser = parse_nodata, allow_hyphen_values = true)]
+    nodata: Option<NodataOption>,
+    /// Factor from stored values to the model's units (stored × scale + offset)
+    #[arg(long, value_name = "NUMBER", value_parser = parse_finite, allow_hyphen_values = true)]
+    scale: Option<f64>,
+    /// Term from stored values to the model's units (stored × scale + offset)
+    #[arg(long, value_name = "NUMBER", value_parser = parse_finite, allow_hyphen_values = true)]
+    offset: Option<f64>,
+    /// Acquisition date of all scenes (YYYY-MM-DD), where the files do not tell
+    #[arg(long, value_name = "DATE", value_parser = parse_date)]
+    date: Option<String>,
+    /// Lowest score shown in the layers [default: the model's]
+    #[arg(long, value_name = "SCORE", value_parser = parse_fraction)]
+    min_score: Option<f64>,
+    /// Overlap (intersection over union) at which two boxes of a scene are one [default: the model's]
+    #[arg(long, value_name = "IOU", value_parser = parse_fraction)]
+    nms_iou: Option<f64>,
+    /// Sites within this many metres of one another are neighbours in a cluster
+    #[arg(long, value_name = "METRES", value_parser = parse_positive, default_value = "2000")]
+    cluster_distance: f64,
+    /// Sites that make a cluster
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..), default_value = "3")]
+    cluster_min: usize,
+    /// Workers, each with one thread [default: one per core]
+    #[arg(short, long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024))]
+    workers: Option<usize>,
+    /// Draw a picture of each scene with its detections
+    #[arg(long)]
+    overview: bool,
+    /// Delete what an earlier scan left in RUN and start over
+    #[arg(long)]
+    fresh: bool,
+    /// Keep what an earlier scan found and only write its layers anew, with other --min-score or --cluster-… options
+    #[arg(long, conflicts_with = "fresh")]
+    rewrite: bool,
+}
+
+fn parse_nodata(text: &str) -> Result<NodataOption, String> {
+    if text.eq_ignore_ascii_case("none") {
+        return Ok(NodataOption::None);
+    }
+    parse_finite(text)
+        .map(NodataOption::Value)
+        .map_err(|_not_a_number| "give a number, or `none`".to_owned())
+}
+
+fn parse_finite(text: &str) -> Result<f64, String> {
+    text.parse::<f64>()
+        .ok()
+        .filter(|v| v.is_finite())
+        .ok_or_else(|| "give a number".to_owned())
+}
+
+fn parse_positive(text: &str) -> Result<f64, String> {
+    parse_finite(text)
+        .ok()
+        .filter(|v| *v > 0.0)
+        .ok_or_else(|| "give a positive number".to_owned())
+}
+
+fn parse_fraction(text: &str) -> Result<f64, String> {
+    parse_finite(text)
+        .ok()
+        .filter(|v| (0.0..=1.0).contains(v))
+        .ok_or_else(|| "give a number from 0 to 1".to_owned())
+}
+
+fn parse_date(text: &str) -> Result<String, String> {
+    text.parse::<jiff::civil::Date>()
+        .map(|date| date.to_string())
+        .map_err(|_not_a_date| "give a date as YYYY-MM-DD".to_owned())
+}
+
+pub(super) fn run(args: &ScanArgs, common: &Common) -> anyhow::Result<ExitStatus> {
+    let reporter = Reporter::new(common);
+    let model = Model::load(&args.model)?;
+    for key in &model.card.unknown_keys {
+        reporter.note(&format!(
+            "warning: the model card has `{key}`, which this version does not know: is it misspelt?"
+        ));
+    }
+    let scenes = expand_scenes(&args.scenes).map_err(anyhow::Error::msg)?;
+    let settings = settings(args, &model)?;
+    let stop = stop_on_signal()?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = args.workers.unwrap_or(cores);
+    if workers > cores {
+        reporter.note(&format!("warning: {workers} workers share {cores} cores: more workers than cores make a scan slower"));
+    }
+    let request = ScanRequest {
+        scenes,
+        model: &model,
+        settings,
+        out: args.out.clone(),
+        workers,
+        existing: match (args.fresh, args.rewrite) {
+            (true, _) => Existing::StartOver,
+            (_, true) => Existing::RewriteLayers,
+            _ => Existing::Continue,
+        },
+        overview: args.overview,
+    };
+    let summary = scan(request, &reporter, &stop)?;
+    print_summary(&summary, &args.out).context("the summary cannot be printed")?;
+    Ok(if summary.failures.is_empty() {
+        ExitStatus::Done
+    } else {
+        ExitStatus::Partial
+    })
+}
+
+fn settings(args: &ScanArgs, model: &Model) -> Result<Settings, UsageError> {
+    let mut settings = Settings::of(&model.card);
+    settings.bands.clone_from(&args.bands);
+    settings.nodata = args.nodata.unwrap_or_default();
+    settings.radiometry.scale = args.scale;
+    settings.radiometry.offset = args.offset;
+    settings.date.clone_from(&args.date);
+    settings.aoi.clone_from(&args.aoi);
+    settings.nms_iou = args.nms_iou.unwrap_or(settings.nms_iou);
+    settings.min_score = args.min_score.unwrap_or(settings.min_score);
+    settings.cluster_distance_m = args.cluster_distance;
+    settings.cluster_min = args.cluster_min;
+    if settings.min_score < settings.store_score {
+        return Err(UsageError(format!(
+            "--min-score {} is below {}, the lowest score that is kept at all",
+            settings.min_score, settings.store_score
+        )));
+    }
+    Ok(settings)
+}
+
+/// Raised by Ctrl-C and by the termination signal. A second signal ends the program at once: the ledger
+/// survives that too.
+fn stop_on_signal() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let raised = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if raised.swap(true, Ordering::Relaxed) {
+            #[expect(
+                clippy::exit,
+                reason = "the user asked twice: do not wait for the chips in work"
+            )]
+            std::process::exit(i32::from(ExitStatus::Interrupted.code()));
+        }
+        drop(writeln!(
+            std::io::stderr(),
+            "stopping after the chips in work (once more: at once)"
+        ));
+    })
+    .context("Ctrl-C cannot be caught")?;
+    Ok(stop)
+}
+
+fn print_summary(summary: &ScanSummary, out: &std::path::Path) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    let (c, a) = (&summary.counts, &summary.areas);
+    let mut unseen = vec![format!("{:.1} km2 without data", a.nodata)];
+    if a.failed > 0.0 {
+        unseen.push(format!("{:.1} km2 failed", a.failed));
+    }
+    if a.outside > 0.0 {
+        unseen.push(format!(
+            "{:.1} km2 of the area of interest in no scene",
+            a.outside
+        ));
+    }
+    writeln!(
+        stdout,
+        "{} sites in {} clusters, from {} detections in {} scenes; {:.1} km2 scanned, {}",
+        c.sites,
+        c.clusters,
+        c.detections,
+        c.scenes,
+        a.scanned,
+        unseen.join(", ")
+    )?;
+    for failure in &summary.failures {
+        let what = failure
+            .chips
+            .map_or_else(String::new, |chips| format!(" ({chips} chips)"));
+        writeln!(
+            stdout,
+            "failed: {}{what}: {}",
+            failure.scene, failure.reason
+        )?;
+    }
+    for (path, what) in summary.files(out) {
+        writeln!(stdout, "  {:40} {what}", path.display().to_string())?;
+    }
+    writeln!(
+        stdout,
+        "wrote {out}: open {out}/sites.geojson in QGIS, or compare with labels: kilnsight evaluate {out} --truth LABELS",
+        out = out.display()
+    )?;
+    stdout.flush()
+}

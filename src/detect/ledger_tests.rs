@@ -1,0 +1,163 @@
+use super::*;
+
+fn outcome(chip: usize, score: f32) -> ChipOutcome {
+    ChipOutcome {
+        scene: 0,
+        chip,
+        verdict: Verdict::Scanned {
+            detections: vec![RawDetection {
+                shape: OrientedBox {
+                    center: PixelPoint::new(1.25, 2.5),
+                    length: 12.0,
+                    width: 6.0,
+                    angle: 0.7,
+                },
+                score,
+                class: 0,
+                class_scores: vec![score],
+                type_scores: vec![],
+                border: false,
+            }],
+            cells: None,
+        },
+    }
+}
+
+fn scratch() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.sqlite");
+    (folder, path)
+}
+
+fn started(path: &Path) -> Ledger {
+    let mut ledger = Ledger::open_or_create(path).unwrap();
+    ledger
+        .begin_scan("plan", "{}", &[("a".into(), "{}".into())])
+        .unwrap();
+    ledger
+}
+
+#[test]
+fn what_is_recorded_is_read_back() {
+    let (_folder, path) = scratch();
+    let mut ledger = started(&path);
+    ledger.record(&outcome(3, 0.123_456_79)).unwrap();
+    ledger
+        .record(&ChipOutcome {
+            scene: 0,
+            chip: 4,
+            verdict: Verdict::Failed("gone".into()),
+        })
+        .unwrap();
+    ledger
+        .record(&ChipOutcome {
+            scene: 0,
+            chip: 5,
+            verdict: Verdict::Nodata,
+        })
+        .unwrap();
+    drop(ledger);
+
+    let ledger = Ledger::open(&path).unwrap();
+    let detections = ledger.detections(0, 0.02).unwrap();
+    let Verdict::Scanned {
+        detections: expected,
+        ..
+    } = outcome(3, 0.123_456_79).verdict
+    else {
+        unreachable!()
+    };
+    assert_eq!(detections, [(3, 0, expected[0].clone())]);
+    assert!(ledger.detections(0, 0.2).unwrap().is_empty());
+    let mut chips = Vec::new();
+    ledger
+        .for_each_chip(0, |record| chips.push((record.chip, record.status)))
+        .unwrap();
+    assert_eq!(
+        chips,
+        [
+            (3, ChipStatus::Scanned),
+            (4, ChipStatus::Failed),
+            (5, ChipStatus::Nodata)
+        ]
+    );
+}
+
+#[test]
+fn failed_chips_are_looked_at_again() {
+    let (_folder, path) = scratch();
+    let mut ledger = started(&path);
+    ledger.record(&outcome(0, 0.5)).unwrap();
+    ledger
+        .record(&ChipOutcome {
+            scene: 0,
+            chip: 1,
+            verdict: Verdict::Failed("gone".into()),
+        })
+        .unwrap();
+    ledger.commit().unwrap();
+    let finished = ledger.finished_chips(0).unwrap();
+    assert!(finished.contains(0) && !finished.contains(1));
+    ledger.record(&outcome(1, 0.5)).unwrap();
+    ledger.commit().unwrap();
+    assert!(ledger.finished_chips(0).unwrap().contains(1));
+}
+
+#[test]
+fn a_batch_that_was_not_committed_leaves_no_half_chip() {
+    let (folder, path) = scratch();
+    let mut ledger = started(&path);
+    ledger.record(&outcome(0, 0.5)).unwrap();
+    ledger.commit().unwrap();
+    ledger.record(&outcome(1, 0.5)).unwrap();
+    // A kill: the file as it is now, with whatever journal lies beside it, is all that the next process sees.
+    let copy = folder.path().join("copy.sqlite");
+    std::fs::copy(&path, &copy).unwrap();
+    let journal = folder.path().join("ledger.sqlite-journal");
+    if journal.exists() {
+        std::fs::copy(journal, folder.path().join("copy.sqlite-journal")).unwrap();
+    }
+    let after = Ledger::open_or_create(&copy).unwrap();
+    assert_eq!(after.detections(0, 0.0).unwrap().len(), 1);
+    assert!(!after.finished_chips(0).unwrap().contains(1));
+}
+
+#[test]
+fn other_files_are_not_touched() {
+    let (_folder, path) = scratch();
+    std::fs::write(
+        &path,
+        "a text of at least a hundred bytes, so that SQLite takes a look at its header ".repeat(4),
+    )
+    .unwrap();
+    let before = std::fs::read(&path).unwrap();
+    assert!(matches!(
+        Ledger::open_or_create(&path),
+        Err(LedgerError::Foreign { .. } | LedgerError::Sqlite { .. })
+    ));
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+
+    let other = path.with_file_name("other.sqlite");
+    Connection::open(&other)
+        .unwrap()
+        .execute_batch("CREATE TABLE mine (x)")
+        .unwrap();
+    assert!(matches!(
+        Ledger::open_or_create(&other),
+        Err(LedgerError::Foreign { .. })
+    ));
+}
+
+#[test]
+fn a_later_format_is_refused() {
+    let (_folder, path) = scratch();
+    drop(started(&path));
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("PRAGMA user_version = 99")
+        .unwrap();
+    assert!(matches!(
+        Ledger::open(&path),
+        Err(LedgerError::Version { found: 99, .. })
+    ));
+}

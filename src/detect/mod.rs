@@ -1,0 +1,24 @@
+//! Detection: chips through a model, into the ledger, and out again as boxes on the ground.
+//!
+//! **In:** planned scenes and a way to make detectors. **Out:** a [`Ledger`] with one row per chip and every
+//! detection above the store score; from it, [`Detection`]s on the ground.
+//!
+//! ```text
+//! readers ──► bounded queue ──► workers (infer, decode, suppress within the chip) ──► bounded queue ──► ledger
+//! ```
+//!
+//! Before the ledger, boxes are suppressed within their chip only. Whatever compares chips or scenes comes
+//! after it, in one order that depends on nothing but the detections (score, then place), so that a scan cut
+//! into any number of pieces, by any number of workers or interruptions, gives the same result.
+
+mod chip_set;
+mod ledger;
+mod outcome;
+mod pipeline;
+mod place;
+
+pub use chip_set::ChipSet;
+pub use ledger::{ChipRecord, ChipStatus, Ledger, LedgerError};
+pub use outcome::{CELLS, ChipOutcome, RawDetection, Verdict};
+pub use pipeline::{Pipeline, PipelineError, PlannedScene};
+pub use place::{Detection, PlaceError, place_order, place_scene, suppress_detections};

@@ -1,0 +1,184 @@
+//! What became of one chip.
+
+use crate::chip::{Chip, ChipPixels, SceneArea};
+use crate::geometry::{OrientedBox, PixelPoint, SuppressionRule, suppress_planar};
+use crate::model::ChipBox;
+
+/// The core of a chip is divided into this many cells a side to record where nothing was measured.
+pub const CELLS: usize = 16;
+
+/// How far outside its core, as a share of the overlap, a chip may still report a box.
+///
+/// Two neighbours see the same object at slightly different positions. Were the cores taken strictly, an
+/// object on their boundary could be placed by each in the core of the other, and be lost. Reporting it twice
+/// is harmless: suppression after the ledger keeps one.
+const OWNERSHIP_SLACK: f64 = 0.125;
+
+/// A box found in a chip.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RawDetection {
+    /// In model pixels of the chip.
+    pub shape: OrientedBox,
+    /// Score of the class, 0 to 1.
+    pub score: f32,
+    /// Number of the class.
+    pub class: usize,
+    /// Scores of all classes.
+    pub class_scores: Vec<f32>,
+    /// Probabilities of the types within the class.
+    pub type_scores: Vec<f32>,
+    /// Whether the box reaches beyond what was seen (edge of the scene, or nodata).
+    pub border: bool,
+}
+
+/// How a chip ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// The model saw it.
+    Scanned {
+        /// What it found.
+        detections: Vec<RawDetection>,
+        /// Which cells of the core were measured (row by row, 1 or 0); `None` when all were.
+        cells: Option<Vec<u8>>,
+    },
+    /// Nothing was measured in its core.
+    Nodata,
+    /// It could not be read or inferred.
+    Failed(String),
+}
+
+/// What became of one chip of one scene.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChipOutcome {
+    /// Position of the scene in the scan.
+    pub scene: usize,
+    /// Number of the chip in the scene.
+    pub chip: usize,
+    /// How it ended.
+    pub verdict: Verdict,
+}
+
+/// Which cells of a chip's core were measured: those with at least half of their pixels.
+/// `None` when every pixel of the core was; `Some` of all zeros when none was.
+pub(super) fn measured_cells(chip: &Chip, pixels: &ChipPixels) -> Option<Vec<u8>> {
+    let (columns, rows) = chip.size;
+    let mut measured = [0u32; CELLS * CELLS];
+    let mut total = [0u32; CELLS * CELLS];
+    let cell_of = |position: f64, from: f64, to: f64| -> Option<usize> {
+        let share = (position - from) / (to - from);
+        (0.0..1.0)
+            .contains(&share)
+            .then(|| ((share * CELLS as f64) as usize).min(CELLS - 1))
+    };
+    let cell_columns: Vec<Option<usize>> = (0..columns)
+        .map(|c| {
+            cell_of(
+                chip.window.x + (c as f64 + 0.5) * chip.scale.0,
+                chip.core.x0,
+                chip.core.x1,
+            )
+        })
+        .collect();
+    for row in 0..rows {
+        let y = chip.window.y + (row as f64 + 0.5) * chip.scale.1;
+        let Some(cell_row) = cell_of(y, chip.core.y0, chip.core.y1) else {
+            continue;
+        };
+        for (column, cell_column) in cell_columns.iter().enumerate() {
+            if let Some(cell_column) = cell_column {
+                let cell = cell_row * CELLS + cell_column;
+                total[cell] += 1;
+                measured[cell] += u32::from(pixels.valid[row * columns + column]);
+            }
+        }
+    }
+    let (seen, all): (u32, u32) = (measured.iter().sum(), total.iter().sum());
+    if seen == all && all > 0 {
+        return None;
+    }
+    if seen == 0 {
+        return Some(vec![0; CELLS * CELLS]);
+    }
+    // A cell too small to hold the middle of a pixel goes with the chip as a whole.
+    Some(
+        (0..CELLS * CELLS)
+            .map(|i| u8::from(measured[i] * 2 >= total[i].max(1) || total[i] == 0))
+            .collect(),
+    )
+}
+
+/// What limits the boxes that a chip may report.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ownership<'a> {
+    /// Scene width and height in pixels.
+    pub(super) scene_size: (f64, f64),
+    /// Overlap of chips in model pixels.
+    pub(super) overlap_px: f64,
+    /// Area of interest in the scene, if one was given.
+    pub(super) area: Option<&'a SceneArea>,
+}
+
+/// From all boxes of a chip to those it reports: suppressed within the chip, owned by it, on measured ground.
+pub(super) fn report(
+    chip: &Chip,
+    pixels: &ChipPixels,
+    mut boxes: Vec<ChipBox>,
+    rule: SuppressionRule,
+    ownership: Ownership<'_>,
+) -> Vec<RawDetection> {
+    boxes.retain(|b| b.shape.is_valid() && b.score.is_finite());
+    boxes.sort_by(|a, b| {
+        b.score
+            .total_cmp(&a.score)
+            .then(a.shape.center.y.total_cmp(&b.shape.center.y))
+            .then(a.shape.center.x.total_cmp(&b.shape.center.x))
+    });
+    let shapes: Vec<OrientedBox> = boxes.iter().map(|b| b.shape).collect();
+    let slack = ownership.overlap_px * OWNERSHIP_SLACK;
+    let (width, height) = ownership.scene_size;
+    let owned = |shape: &OrientedBox| {
+        let at = chip.scene_point(shape.center);
+        let in_scene = at.x >= 0.0 && at.y >= 0.0 && at.x < width && at.y < height;
+        in_scene
+            && chip
+                .core
+                .contains(at, slack * chip.scale.0, slack * chip.scale.1)
+            && pixels.is_valid(shape.center.x.floor() as i64, shape.center.y.floor() as i64)
+            && ownership.area.is_none_or(|area| area.contains(at))
+    };
+    suppress_planar(&shapes, rule)
+        .into_iter()
+        .filter(|&i| owned(&shapes[i]))
+        .map(|i| {
+            let found = &boxes[i];
+            RawDetection {
+                shape: found.shape,
+                score: found.score,
+                class: found.class,
+                class_scores: found.class_scores.clone(),
+                type_scores: found.type_scores.clone(),
+                border: reaches_unseen(chip, pixels, &found.shape, (width, height)),
+            }
+        })
+        .collect()
+}
+
+/// Whether a corner lies off the scene or on a pixel that was not measured. A corner beyond the chip but in
+/// the scene is seen by a neighbour.
+fn reaches_unseen(
+    chip: &Chip,
+    pixels: &ChipPixels,
+    shape: &OrientedBox,
+    scene_size: (f64, f64),
+) -> bool {
+    let (columns, rows) = chip.size;
+    shape.corners().iter().any(|corner: &PixelPoint| {
+        let at = chip.scene_point(*corner);
+        let off_scene = at.x < 0.0 || at.y < 0.0 || at.x > scene_size.0 || at.y > scene_size.1;
+        let in_chip = corner.x >= 0.0
+            && corner.y >= 0.0
+            && corner.x < columns as f64
+            && corner.y < rows as f64;
+        off_scene || (in_chip && !pixels.is_valid(corner.x.floor() as i64, corner.y.floor() as i64))
+    })
+}

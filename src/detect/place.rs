@@ -1,0 +1,162 @@
+//! From boxes in chips to boxes on the ground, and suppression across the chips of a scene.
+
+use std::cmp::Ordering;
+
+use thiserror::Error;
+
+use super::outcome::RawDetection;
+use super::pipeline::PlannedScene;
+use crate::chip::Chip;
+use crate::geometry::{
+    GroundBox, LonLat, PixelPoint, SuppressionRule, azimuth_deg, distance_m, suppress_ground,
+};
+use crate::scene::SceneError;
+
+/// A detection on the ground.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Detection {
+    /// Position of its scene in the scan.
+    pub scene: usize,
+    /// Number of its chip in the scene.
+    pub chip: usize,
+    /// Its place among the boxes of the chip.
+    pub n: usize,
+    /// Number of its class.
+    pub class: usize,
+    /// Score of the class, 0 to 1.
+    pub score: f64,
+    /// Scores of all classes.
+    pub class_scores: Vec<f32>,
+    /// Probabilities of the types within the class.
+    pub type_scores: Vec<f32>,
+    /// Centre, sides and direction.
+    pub ground: GroundBox,
+    /// The four corners, each transformed exactly.
+    pub corners: [LonLat; 4],
+    /// Whether it reaches beyond what was seen.
+    pub border: bool,
+}
+
+/// Why detections cannot be placed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PlaceError {
+    /// The scene's georeference fails.
+    #[error(transparent)]
+    Scene(#[from] SceneError),
+    /// A position cannot be transformed.
+    #[error("scene `{scene}`: {source}")]
+    Georeference {
+        /// Scene id.
+        scene: String,
+        /// Why.
+        #[source]
+        source: crate::scene::GeoreferenceError,
+    },
+    /// The ledger names a chip that the plan does not have.
+    #[error(
+        "the ledger has a detection in chip {chip} of scene `{scene}`, which has {chips} chips: scan again with `--fresh`"
+    )]
+    Chip {
+        /// Scene id.
+        scene: String,
+        /// Chip number.
+        chip: usize,
+        /// Chips of the scene.
+        chips: usize,
+    },
+}
+
+/// Positions that place one box: centre, four corners, ends of the length axis, ends of the width axis.
+const POINTS: usize = 9;
+
+/// Places the detections of one scene (number `number` in the scan) on the ground.
+pub fn place_scene(
+    number: usize,
+    planned: &PlannedScene,
+    raw: Vec<(usize, usize, RawDetection)>,
+) -> Result<Vec<Detection>, PlaceError> {
+    let georeference = planned.scene.georeference()?;
+    let mut points: Vec<PixelPoint> = Vec::with_capacity(raw.len() * POINTS);
+    for (chip, _, detection) in &raw {
+        let chip: Chip = planned.plan.chip(*chip).ok_or_else(|| PlaceError::Chip {
+            scene: planned.scene.id.clone(),
+            chip: *chip,
+            chips: planned.plan.len(),
+        })?;
+        points.push(chip.scene_point(detection.shape.center));
+        points.extend(detection.shape.corners().map(|p| chip.scene_point(p)));
+        points.extend(detection.shape.axis_ends().map(|p| chip.scene_point(p)));
+    }
+    let places = georeference
+        .to_lonlat(&points)
+        .map_err(|source| PlaceError::Georeference {
+            scene: planned.scene.id.clone(),
+            source,
+        })?;
+    Ok(raw
+        .into_iter()
+        .zip(places.chunks_exact(POINTS))
+        .map(|((chip, n, detection), p)| Detection {
+            scene: number,
+            chip,
+            n,
+            class: detection.class,
+            score: f64::from(detection.score),
+            class_scores: detection.class_scores,
+            type_scores: detection.type_scores,
+            ground: ground_box(p[0], [p[5], p[6]], [p[7], p[8]]),
+            corners: [p[1], p[2], p[3], p[4]],
+            border: detection.border,
+        })
+        .collect())
+}
+
+/// A box from its centre and the ends of its axes. The angle is that of the geodesic from the centre, so it
+/// is measured from true north whatever the projection's grid does.
+fn ground_box(center: LonLat, length_ends: [LonLat; 2], width_ends: [LonLat; 2]) -> GroundBox {
+    let (along, across) = (
+        distance_m(length_ends[0], length_ends[1]),
+        distance_m(width_ends[0], width_ends[1]),
+    );
+    // Pixels that are not square on the ground can make the "width" the longer side.
+    let (length_m, width_m, end) = if along >= across {
+        (along, across, length_ends[1])
+    } else {
+        (across, along, width_ends[1])
+    };
+    let angle_deg = azimuth_deg(center, end).rem_euclid(180.0);
+    GroundBox {
+        center,
+        length_m,
+        width_m,
+        angle_deg: if angle_deg >= 180.0 { 0.0 } else { angle_deg },
+    }
+}
+
+/// The order of all global steps: best score first, then from north to south, west to east, and last by
+/// origin, so that no two detections are equal.
+pub fn place_order(a: &Detection, b: &Detection) -> Ordering {
+    b.score
+        .total_cmp(&a.score)
+        .then(b.ground.center.lat.total_cmp(&a.ground.center.lat))
+        .then(a.ground.center.lon.total_cmp(&b.ground.center.lon))
+        .then((a.scene, a.chip, a.n).cmp(&(b.scene, b.chip, b.n)))
+}
+
+/// Brings detections into [`place_order`] and keeps the best of those that show the same thing.
+pub fn suppress_detections(
+    mut detections: Vec<Detection>,
+    rule: SuppressionRule,
+) -> Vec<Detection> {
+    detections.sort_by(place_order);
+    let boxes: Vec<GroundBox> = detections.iter().map(|d| d.ground).collect();
+    let mut kept = suppress_ground(&boxes, rule).into_iter().peekable();
+    let mut position = 0;
+    detections.retain(|_| {
+        let keep = kept.next_if_eq(&position).is_some();
+        position += 1;
+        keep
+    });
+    detections
+}

@@ -1,0 +1,37 @@
+-- The ledger of a scan, version 1. Positions are in model pixels of the chip they were found in.
+CREATE TABLE meta (
+    key   TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE scene (
+    number      INTEGER PRIMARY KEY,
+    id          TEXT NOT NULL UNIQUE,
+    description TEXT NOT NULL -- JSON: path, size, georeference, bands, radiometry
+) STRICT;
+
+CREATE TABLE chip (
+    scene  INTEGER NOT NULL REFERENCES scene (number),
+    chip   INTEGER NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('scanned', 'nodata', 'cloud', 'failed')),
+    cells  BLOB, -- which cells of the core were measured; NULL: all
+    reason TEXT, -- why it failed
+    PRIMARY KEY (scene, chip)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE detection (
+    scene        INTEGER NOT NULL,
+    chip         INTEGER NOT NULL,
+    n            INTEGER NOT NULL, -- order within the chip, best first
+    class        INTEGER NOT NULL,
+    score        REAL NOT NULL,
+    x            REAL NOT NULL,
+    y            REAL NOT NULL,
+    length       REAL NOT NULL,
+    width        REAL NOT NULL,
+    angle        REAL NOT NULL, -- radians from +x towards +y
+    class_scores TEXT NOT NULL, -- JSON array
+    type_scores  TEXT NOT NULL, -- JSON array, empty where the model tells no types
+    border       INTEGER NOT NULL,
+    PRIMARY KEY (scene, chip, n)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,7 @@
+//! `kilnsight`: parse, dispatch, set the exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(kilnsight::cli::run().code())
+}

@@ -1,0 +1,179 @@
+//! Finding a model on disk: its card, its ONNX file, and whether the two belong together.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use super::card::{CardError, ModelCard};
+use crate::scene::hex;
+
+/// Why a model cannot be loaded.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// Nothing there.
+    #[error(
+        "there is no model at `{given}`: name a folder with `model.onnx` and `model.json`, or an `.onnx` file with a `.json` card beside it{known}"
+    )]
+    Missing {
+        /// As given.
+        given: String,
+        /// Models that are there, in words.
+        known: String,
+    },
+    /// A file of the model cannot be read.
+    #[error("`{path}` cannot be read: {source}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The card is wrong.
+    #[error("model card `{path}`: {source}")]
+    Card {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        #[source]
+        source: CardError,
+    },
+    /// The ONNX file is not the one the card was written for.
+    #[error(
+        "`{path}` is not the file its card describes: its SHA-256 is {actual}, the card says {expected}; restore the file, or correct `kilnsight:sha256`"
+    )]
+    Digest {
+        /// The ONNX file.
+        path: String,
+        /// Digest of the file.
+        actual: String,
+        /// Digest on the card.
+        expected: String,
+    },
+}
+
+/// A model on disk, read whole.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// Its card.
+    pub card: ModelCard,
+    /// The ONNX file.
+    pub onnx_path: PathBuf,
+    /// Content of the ONNX file, shared by all workers.
+    pub onnx: Arc<[u8]>,
+    /// SHA-256 of the ONNX file.
+    pub sha256: String,
+    /// SHA-256 of the card: another threshold or overlap makes another scan.
+    pub card_sha256: String,
+}
+
+impl Model {
+    /// Loads a model from a folder, from an `.onnx` file with a card beside it, or by its name under `models/`.
+    pub fn load(given: &str) -> Result<Self, LoadError> {
+        let (onnx_path, card_path) = locate(given)?;
+        let card_text = read(&card_path)?;
+        let in_card = |source| LoadError::Card {
+            path: card_path.display().to_string(),
+            source,
+        };
+        let card = ModelCard::parse(&String::from_utf8_lossy(&card_text)).map_err(in_card)?;
+        let onnx = read(&onnx_path)?;
+        let sha256 = hex(&Sha256::digest(&onnx));
+        if let Some(expected) = card.sha256.as_ref().filter(|expected| **expected != sha256) {
+            return Err(LoadError::Digest {
+                path: onnx_path.display().to_string(),
+                actual: sha256,
+                expected: expected.clone(),
+            });
+        }
+        Ok(Self {
+            card,
+            onnx_path,
+            onnx: onnx.into(),
+            sha256,
+            card_sha256: hex(&Sha256::digest(&card_text)),
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+    std::fs::read(path).map_err(|source| LoadError::Unreadable {
+        path: path.display().to_string(),
+        source,
+    })
+}
+
+fn locate(given: &str) -> Result<(PathBuf, PathBuf), LoadError> {
+    let path = Path::new(given);
+    if path
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("onnx"))
+        && path.is_file()
+    {
+        let own = path.with_extension("json");
+        let card = if own.is_file() {
+            own
+        } else {
+            path.with_file_name("model.json")
+        };
+        return Ok((path.to_path_buf(), card));
+    }
+    let mut folders = vec![path.to_path_buf()];
+    // A bare name means a model that ships with the program.
+    if path.components().count() == 1 {
+        folders.extend(model_folders().into_iter().map(|folder| folder.join(path)));
+    }
+    folders
+        .into_iter()
+        .find(|folder| folder.is_dir())
+        .map(|folder| (folder.join("model.onnx"), folder.join("model.json")))
+        .ok_or_else(|| LoadError::Missing {
+            given: given.to_owned(),
+            known: known_models(),
+        })
+}
+
+/// `models/` here and in the folders above the program (a checkout keeps it there).
+fn model_folders() -> Vec<PathBuf> {
+    let mut folders = vec![PathBuf::from("models")];
+    if let Ok(executable) = std::env::current_exe() {
+        folders.extend(
+            executable
+                .ancestors()
+                .skip(1)
+                .take(4)
+                .map(|folder| folder.join("models")),
+        );
+    }
+    folders
+}
+
+/// Names of the models that can be given without a path, sorted.
+pub fn shipped_models() -> Vec<(String, PathBuf)> {
+    let mut models: Vec<(String, PathBuf)> = model_folders()
+        .iter()
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
+        .flat_map(Iterator::flatten)
+        .map(|entry| entry.path())
+        .filter(|path| path.join("model.onnx").is_file())
+        .filter_map(|path| Some((path.file_name()?.to_str()?.to_owned(), path.clone())))
+        .collect();
+    models.sort();
+    models.dedup_by(|a, b| a.0 == b.0);
+    models
+}
+
+fn known_models() -> String {
+    let names: Vec<String> = shipped_models()
+        .into_iter()
+        .map(|(name, _)| format!("`{name}`"))
+        .collect();
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!(" (shipped: {})", names.join(", "))
+    }
+}

@@ -1,0 +1,24 @@
+//! A run: one scan and its directory.
+//!
+//! **In:** scenes, a model and parameters, all resolved. **Out:** the run directory of `DESIGN`: `run.json`,
+//! `ledger.sqlite` and the layers. [`scan()`] is the whole of `kilnsight scan` but for arguments and printing;
+//! [`LoadedRun`] reads a finished run back.
+
+mod directory;
+mod inputs;
+mod load;
+mod outputs;
+mod plan;
+mod progress;
+mod record;
+mod scan;
+mod settings;
+
+pub use directory::{DirectoryError, RunDirectory, write_atomically};
+pub use inputs::expand_scenes;
+pub use load::{LoadRunError, LoadedRun};
+pub use plan::PlanDifference;
+pub use progress::{Progress, SilentProgress};
+pub use record::{Counts, Failure, RunRecord};
+pub use scan::{Existing, ScanError, ScanRequest, ScanSummary, scan};
+pub use settings::{STORE_SCORE, Settings};

@@ -1,0 +1,254 @@
+//! From the ledger to the layers. Everything here is made anew from the ledger each time, in one order, so the
+//! files depend on what was found and on nothing else.
+
+use std::io::Write;
+
+use rayon::prelude::*;
+
+use super::directory::{RunDirectory, write_atomically};
+use super::record::{Areas, ChipCounts, Counts, Failure};
+use super::scan::ScanError;
+use super::settings::Settings;
+use crate::chip::AreaOfInterest;
+use crate::detect::{
+    ChipStatus, Detection, Ledger, PlannedScene, place_order, place_scene, suppress_detections,
+};
+use crate::layer::coverage::{CoverageStatus, Patch, SceneCoverage, area_km2, outside};
+use crate::layer::geojson::GeoJsonWriter;
+use crate::layer::tables::{Names, cluster_feature, detection_feature, site_feature};
+use crate::layer::{Feature, overview};
+use crate::site::{Cluster, Site, SiteSource, cluster_sites, merge_sites};
+
+/// What the layers are made from.
+pub(super) struct Outputs<'a> {
+    pub(super) directory: &'a RunDirectory,
+    pub(super) ledger: &'a Ledger,
+    pub(super) scenes: &'a [PlannedScene],
+    pub(super) area: Option<&'a AreaOfInterest>,
+    pub(super) settings: &'a Settings,
+    pub(super) names: Names<'a>,
+    /// Range of the model's units, black to white in the overview; `None`: no overview.
+    pub(super) overview_range: Option<[f64; 2]>,
+}
+
+/// What came of it.
+pub(super) struct Written {
+    pub(super) counts: Counts,
+    pub(super) areas: Areas,
+    pub(super) chips: Vec<ChipCounts>,
+    pub(super) failures: Vec<Failure>,
+    /// Overview pictures, relative to the run directory.
+    pub(super) overviews: Vec<std::path::PathBuf>,
+}
+
+impl SiteSource for Outputs<'_> {
+    fn scene_id(&self, scene: usize) -> &str {
+        &self.scenes[scene].scene.id
+    }
+
+    fn scene_date(&self, scene: usize) -> Option<&str> {
+        self.scenes[scene].scene.date.as_deref()
+    }
+
+    fn class_name(&self, class: usize) -> &str {
+        self.names.classes.get(class).map_or("", String::as_str)
+    }
+}
+
+impl Outputs<'_> {
+    pub(super) fn write(&self) -> Result<Written, ScanError> {
+        let detections = self.detections()?;
+        let sites = merge_sites(&detections, self.settings.merge(), self);
+        let (clusters, cluster_of) = cluster_sites(&sites, self.settings.clusters());
+
+        let written_detections = self.layer(
+            "detections",
+            "id",
+            detections.iter().map(|d| self.detection_row(d)),
+        )?;
+        let written_sites = self.layer(
+            "sites",
+            "site_id",
+            sites
+                .iter()
+                .zip(&cluster_of)
+                .map(|(s, c)| site_feature(s, self.names, c.map(|c| &clusters[c]))),
+        )?;
+        let written_clusters =
+            self.layer("clusters", "cluster_id", clusters.iter().map(cluster_row))?;
+        let (areas, chips, failures) = self.coverage()?;
+        let overviews = self.overviews(&detections, &clusters, &sites)?;
+
+        let mut counts = Counts {
+            scenes: self.scenes.len() as u64,
+            stored_detections: self.ledger.stored_detections()?,
+            detections: written_detections,
+            sites: written_sites,
+            clusters: written_clusters,
+            ..Counts::default()
+        };
+        for scene in &chips {
+            counts.chips.add(*scene);
+        }
+        Ok(Written {
+            counts,
+            areas,
+            chips,
+            failures,
+            overviews,
+        })
+    }
+
+    /// Detections of all scenes at or above the shown score, suppressed within each scene, in global order.
+    fn detections(&self) -> Result<Vec<Detection>, ScanError> {
+        let mut raw = Vec::with_capacity(self.scenes.len());
+        for scene in 0..self.scenes.len() {
+            raw.push(self.ledger.detections(scene, self.settings.min_score)?);
+        }
+        let per_scene: Vec<Vec<Detection>> = raw
+            .into_par_iter()
+            .enumerate()
+            .map(|(scene, raw)| {
+                let placed = place_scene(scene, &self.scenes[scene], raw)?;
+                Ok(suppress_detections(placed, self.settings.nms()))
+            })
+            .collect::<Result<_, ScanError>>()?;
+        let mut all: Vec<Detection> = per_scene.into_iter().flatten().collect();
+        all.par_sort_by(place_order);
+        Ok(all)
+    }
+
+    fn detection_row(&self, d: &Detection) -> Feature {
+        let planned = &self.scenes[d.scene];
+        let chip = planned
+            .plan
+            .chip(d.chip)
+            .map(|c| c.name())
+            .unwrap_or_default();
+        detection_feature(
+            d,
+            self.names,
+            &planned.scene.id,
+            planned.scene.date.as_deref(),
+            &chip,
+        )
+    }
+
+    fn layer(
+        &self,
+        name: &str,
+        id: &'static str,
+        features: impl Iterator<Item = Feature>,
+    ) -> Result<u64, ScanError> {
+        let path = self.directory.file(format!("{name}.geojson"));
+        Ok(write_atomically(&path, |out: &mut dyn Write| {
+            let mut writer = GeoJsonWriter::new(out, name, id)?;
+            for feature in features {
+                writer.write(&feature)?;
+            }
+            writer.finish()
+        })?)
+    }
+
+    fn coverage(&self) -> Result<(Areas, Vec<ChipCounts>, Vec<Failure>), ScanError> {
+        let (mut patches, mut chips, mut failures) = (Vec::<Patch>::new(), Vec::new(), Vec::new());
+        for (number, planned) in self.scenes.iter().enumerate() {
+            let mut coverage = SceneCoverage::default();
+            let mut counts = ChipCounts {
+                planned: planned.plan.len() as u64,
+                ..ChipCounts::default()
+            };
+            let mut first_reason = None;
+            self.ledger.for_each_chip(number, |record| {
+                match record.status {
+                    ChipStatus::Scanned => counts.scanned += 1,
+                    ChipStatus::Nodata => counts.nodata += 1,
+                    ChipStatus::Failed => counts.failed += 1,
+                }
+                if let Some(chip) = planned.plan.chip(record.chip) {
+                    coverage.add(&chip, &record);
+                }
+                if record.status == ChipStatus::Failed && first_reason.is_none() {
+                    first_reason = Some(record.reason.unwrap_or_default());
+                }
+            })?;
+            counts.outside_aoi = counts.planned - counts.scanned - counts.nodata - counts.failed;
+            if let Some(reason) = first_reason {
+                failures.push(Failure {
+                    scene: planned.scene.id.clone(),
+                    chips: Some(counts.failed),
+                    reason,
+                });
+            }
+            let georeference = planned.scene.georeference()?;
+            patches.extend(coverage.patches(planned, &georeference).map_err(|source| {
+                crate::detect::PlaceError::Georeference {
+                    scene: planned.scene.id.clone(),
+                    source,
+                }
+            })?);
+            chips.push(counts);
+        }
+        if let Some(area) = self.area {
+            let beyond = outside(area, &patches);
+            patches.extend(beyond);
+        }
+        let mut areas = Areas::default();
+        for patch in &patches {
+            *match patch.status {
+                CoverageStatus::Scanned => &mut areas.scanned,
+                CoverageStatus::Nodata => &mut areas.nodata,
+                CoverageStatus::Failed => &mut areas.failed,
+                CoverageStatus::Outside => &mut areas.outside,
+            } += patch.area_km2;
+        }
+        for area in [
+            &mut areas.scanned,
+            &mut areas.nodata,
+            &mut areas.failed,
+            &mut areas.outside,
+        ] {
+            *area = (*area * 1e6).round() / 1e6;
+        }
+        self.layer("coverage", "id", patches.into_iter().map(|p| p.feature))?;
+        Ok((areas, chips, failures))
+    }
+
+    fn overviews(
+        &self,
+        detections: &[Detection],
+        clusters: &[Cluster],
+        sites: &[Site],
+    ) -> Result<Vec<std::path::PathBuf>, ScanError> {
+        let Some(range) = self.overview_range else {
+            return Ok(Vec::new());
+        };
+        let mut names = Vec::new();
+        for (number, planned) in self.scenes.iter().enumerate() {
+            let own: Vec<Detection> = detections
+                .iter()
+                .filter(|d| d.scene == number)
+                .cloned()
+                .collect();
+            let hulls: Vec<_> = clusters
+                .iter()
+                .filter(|c| {
+                    c.sites
+                        .iter()
+                        .any(|&s| sites[s].scenes.contains(&planned.scene.id))
+                })
+                .map(|c| c.hull.clone())
+                .collect();
+            let png = overview::draw(&planned.scene, range, &own, &hulls)?;
+            let name = overview::file_name(&planned.scene, self.scenes.len());
+            write_atomically(&self.directory.file(&name), |out| out.write_all(&png))?;
+            names.push(name);
+        }
+        Ok(names)
+    }
+}
+
+fn cluster_row(cluster: &Cluster) -> Feature {
+    let area = Feature::of_ring(cluster.hull.clone(), serde_json::Map::new());
+    cluster_feature(cluster, area.split_polygons().iter().map(area_km2).sum())
+}

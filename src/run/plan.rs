@@ -1,0 +1,180 @@
+//! What a ledger was made with: model, parameters and scenes, and how two such plans differ.
+//!
+//! Kept in the ledger from its first moment. A scan goes on only with the same plan; anything else would mix
+//! results that do not belong together.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::settings::{LAYER_PARAMETERS, Settings};
+use crate::model::Model;
+use crate::scene::Scene;
+
+/// Key of the plan in the ledger.
+pub(super) const PLAN_KEY: &str = "plan";
+
+/// Model and parameters of a scan. The scenes stand beside it in the ledger.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct ScanPlan {
+    pub(super) model: ModelIdentity,
+    pub(super) parameters: Settings,
+}
+
+/// Which model a scan used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct ModelIdentity {
+    pub(super) name: String,
+    pub(super) version: Option<String>,
+    pub(super) sha256: String,
+    pub(super) card_sha256: String,
+    pub(super) license: Option<String>,
+    pub(super) classes: Vec<String>,
+    pub(super) types: Vec<String>,
+}
+
+impl ModelIdentity {
+    pub(super) fn of(model: &Model) -> Self {
+        let crate::model::Head::Center(head) = &model.card.head;
+        Self {
+            name: model.card.name.clone(),
+            version: model.card.version.clone(),
+            sha256: model.sha256.clone(),
+            card_sha256: model.card_sha256.clone(),
+            license: model.card.license.clone(),
+            classes: model.card.classes.clone(),
+            types: head.types.clone(),
+        }
+    }
+}
+
+/// One thing in which two plans differ.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlanDifference {
+    /// What: `model`, a parameter, or a scene.
+    pub what: String,
+    /// In the ledger.
+    pub before: String,
+    /// Now.
+    pub now: String,
+    /// Whether it only shapes the layers, so that the ledger serves as it is.
+    pub layers_only: bool,
+}
+
+impl fmt::Display for PlanDifference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} was {}, now {}", self.what, self.before, self.now)
+    }
+}
+
+/// Differences between what the ledger holds and what is asked for now.
+pub(super) fn differences(
+    before: &ScanPlan,
+    now: &ScanPlan,
+    scenes_before: &[Scene],
+    scenes_now: &[Scene],
+) -> Vec<PlanDifference> {
+    let mut found = Vec::new();
+    let mut note = |what: String, before: String, now: String, layers_only: bool| {
+        found.push(PlanDifference {
+            what,
+            before,
+            now,
+            layers_only,
+        });
+    };
+    if before.model.sha256 != now.model.sha256 {
+        let name = |m: &ModelIdentity| {
+            format!(
+                "`{}` (sha256 {}…)",
+                m.name,
+                m.sha256.get(..12).unwrap_or(&m.sha256)
+            )
+        };
+        note(
+            "the model".into(),
+            name(&before.model),
+            name(&now.model),
+            false,
+        );
+    } else if before.model.card_sha256 != now.model.card_sha256 {
+        note(
+            "the model card".into(),
+            "another text".into(),
+            "changed".into(),
+            false,
+        );
+    }
+    let as_map = |settings: &Settings| match serde_json::to_value(settings) {
+        Ok(Value::Object(map)) => map,
+        _ => serde_json::Map::new(),
+    };
+    let (old, new) = (as_map(&before.parameters), as_map(&now.parameters));
+    for (key, value) in &new {
+        let was = old.get(key).unwrap_or(&Value::Null);
+        // The path of the area does not matter, its polygons do.
+        if was != value && key != "aoi" {
+            note(
+                format!("`{key}`"),
+                was.to_string(),
+                value.to_string(),
+                LAYER_PARAMETERS.contains(&key.as_str()),
+            );
+        }
+    }
+    scene_differences(scenes_before, scenes_now, &mut note);
+    found
+}
+
+fn scene_differences(
+    before: &[Scene],
+    now: &[Scene],
+    note: &mut impl FnMut(String, String, String, bool),
+) {
+    for scene in before {
+        match now.iter().find(|s| s.id == scene.id) {
+            None => note(
+                format!("scene `{}`", scene.id),
+                "there".into(),
+                "left out".into(),
+                false,
+            ),
+            Some(same) => {
+                // The path may be spelt otherwise, or the scene moved.
+                let mut moved = same.clone();
+                moved.path.clone_from(&scene.path);
+                moved.blocks = scene.blocks;
+                if &moved != scene {
+                    let describe = |s: &Scene| {
+                        let content = if s.content.is_empty() {
+                            String::new()
+                        } else {
+                            format!(", {}", s.content)
+                        };
+                        format!(
+                            "{} × {} pixels, bands {:?}{content}",
+                            s.width, s.height, s.bands
+                        )
+                    };
+                    note(
+                        format!("scene `{}`", scene.id),
+                        describe(scene),
+                        describe(same),
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    for scene in now {
+        if !before.iter().any(|s| s.id == scene.id) {
+            note(
+                format!("scene `{}`", scene.id),
+                "not there".into(),
+                "added".into(),
+                false,
+            );
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Sites: places, merged from the detections of many chips, scenes and dates; and clusters of sites.
+//!
+//! **In:** [`Detection`](crate::detect::Detection)s in their global order. **Out:** [`Site`]s with stable ids,
+//! and [`Cluster`]s of sites that stand together.
+
+mod cluster;
+mod identity;
+mod merge;
+
+pub use cluster::{Cluster, ClusterRule, cluster_sites};
+pub use merge::{Site, SiteSource, merge_sites};
