@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::plan::PixelRect;
 use crate::geometry::{LonLat, PixelPoint};
-use crate::scene::{Georeference, GeoreferenceError, Scene, wgs84};
+use crate::scene::{Georeference, GeoreferenceError, Scene, gdal_words, wgs84};
 
 /// Why an area of interest cannot be used.
 #[derive(Debug, Error)]
@@ -74,7 +74,7 @@ pub struct AreaOfInterest {
 const MAX_EDGE_DEG: f64 = 0.05;
 
 impl AreaOfInterest {
-    /// From a vector file that GDAL opens (`GeoJSON`, GeoPackage, shapefile, …) or a box
+    /// From a vector file that GDAL opens (GeoJSON, GeoPackage, shapefile, …) or a box
     /// `west,south,east,north` in degrees.
     pub fn parse(given: &str) -> Result<Self, AoiError> {
         let numbers: Option<Vec<f64>> = given
@@ -234,14 +234,14 @@ fn read_polygons(path: &str) -> Result<MultiPolygon, AoiError> {
         open_flags: GdalOpenFlags::GDAL_OF_VECTOR,
         ..Default::default()
     };
-    let dataset = Dataset::open_ex(path, options).map_err(|e| unreadable(e.to_string()))?;
+    let dataset = Dataset::open_ex(path, options).map_err(|e| unreadable(gdal_words(&e)))?;
     let mut polygons = Vec::new();
     for mut layer in dataset.layers() {
         let to_wgs84 = match layer.spatial_ref() {
             Some(mut crs) => {
                 crs.set_axis_mapping_strategy(AxisMappingStrategy::TraditionalGisOrder);
-                let wgs84 = wgs84().map_err(|e| unreadable(e.to_string()))?;
-                Some(CoordTransform::new(&crs, &wgs84).map_err(|e| unreadable(e.to_string()))?)
+                let wgs84 = wgs84().map_err(|e| unreadable(gdal_words(&e)))?;
+                Some(CoordTransform::new(&crs, &wgs84).map_err(|e| unreadable(gdal_words(&e)))?)
             }
             // GeoJSON without a CRS, and formats that carry none, are WGS 84 by convention.
             None => None,
@@ -255,7 +255,7 @@ fn read_polygons(path: &str) -> Result<MultiPolygon, AoiError> {
                 Some(transform) => {
                     moved = geometry
                         .transform(transform)
-                        .map_err(|e| unreadable(e.to_string()))?;
+                        .map_err(|e| unreadable(gdal_words(&e)))?;
                     &moved
                 }
                 None => geometry,

@@ -111,7 +111,7 @@ fn proj_finding() -> Result<String, String> {
 
 fn runtime_finding() -> Result<String, String> {
     runtime_info()
-        .map(|info| format!("{} ({})", info.path.display(), info.build))
+        .map(|info| format!("{info} at {}", info.path.display()))
         .map_err(|e| e.to_string())
 }
 

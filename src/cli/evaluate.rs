@@ -23,10 +23,10 @@ use crate::scene::{Georeference, Scene, SceneOptions};
 A run is compared scene by scene, with all detections down to the lowest score that the scan kept. In COCO
 labels an image stands for the scene of the same name.")]
 pub(super) struct EvaluateArgs {
-    /// Run directory, or a `GeoJSON` file of boxes with `score`
+    /// Run directory, or a GeoJSON file of boxes with `score`
     #[arg(value_name = "RUN|FILE")]
     detections: PathBuf,
-    /// Labels: `GeoJSON` polygons, or COCO in the pixels of scenes
+    /// Labels: GeoJSON polygons, or COCO in the pixels of scenes
     #[arg(long, value_name = "LABELS")]
     truth: PathBuf,
     /// Scenes that COCO labels belong to, when FILE is no run

@@ -32,17 +32,20 @@ struct Cli {
     common: Common,
 }
 
+/// Heading under which the options of all commands stand in each command's help.
+const COMMON: &str = "Options of all commands";
+
 /// Options of all commands.
 #[derive(Debug, Args)]
 struct Common {
     /// Say more (twice: everything)
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = COMMON)]
     verbose: u8,
     /// Say only what went wrong
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = COMMON)]
     quiet: bool,
     /// How progress is shown: bars on a terminal, lines in a log file, JSON lines for programs
-    #[arg(long, global = true, value_enum, default_value_t = ProgressMode::Auto, value_name = "HOW")]
+    #[arg(long, global = true, value_enum, default_value_t = ProgressMode::Auto, value_name = "HOW", help_heading = COMMON)]
     progress: ProgressMode,
 }
 
@@ -65,7 +68,7 @@ enum Command {
     /// Look at a model
     #[command(subcommand)]
     Model(model::ModelCommand),
-    /// Compare a run (or any `GeoJSON` of boxes) with labels: precision, recall, average precision
+    /// Compare a run (or any GeoJSON of boxes) with labels: precision, recall, average precision
     Evaluate(evaluate::EvaluateArgs),
     /// Check that GDAL, ONNX Runtime and the models are in place
     Doctor(doctor::DoctorArgs),
@@ -116,7 +119,7 @@ impl ExitStatus {
         };
         if let Some(error) = error.downcast_ref::<ScanError>() {
             return match error {
-                ScanError::Interrupted { .. } => Self::Interrupted,
+                ScanError::Interrupted { .. } | ScanError::InterruptedInLayers => Self::Interrupted,
                 ScanError::Directory(e) => locked(e),
                 ScanError::Ledger(e) => busy(e),
                 _ => Self::Failed,
@@ -125,9 +128,11 @@ impl ExitStatus {
         if let Some(LoadRunError::Ledger(e)) = error.downcast_ref::<LoadRunError>() {
             return busy(e);
         }
-        if let Some(error) = error.downcast_ref::<std::io::Error>()
-            && error.kind() == std::io::ErrorKind::BrokenPipe
-        {
+        let kind = (error.downcast_ref().map(std::io::Error::kind)).or_else(|| {
+            let json = error.downcast_ref::<serde_json::Error>()?;
+            json.io_error_kind()
+        });
+        if kind == Some(std::io::ErrorKind::BrokenPipe) {
             // Whoever read the output has seen enough.
             return Self::Done;
         }
@@ -186,5 +191,16 @@ fn complain(error: &anyhow::Error, status: ExitStatus) {
         "error"
     };
     // When standard error is closed there is nobody left to tell.
-    drop(writeln!(std::io::stderr(), "{label}: {error:#}"));
+    drop(writeln!(std::io::stderr(), "{label}: {}", one_line(error)));
+}
+
+/// The error with its causes. Most errors of the library name their cause themselves: it is not said twice.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -11,7 +11,10 @@ use clap::{Args, builder::RangedU64ValueParser};
 use super::progress::Reporter;
 use super::{Common, ExitStatus, UsageError};
 use crate::model::Model;
-use crate::run::{Existing, Progress, ScanRequest, ScanSummary, Settings, expand_scenes, scan};
+use crate::run::{
+    CLUSTER_DISTANCE_M, CLUSTER_MIN, Existing, Progress, ScanRequest, ScanSummary, Settings,
+    expand_scenes, scan,
+};
 use crate::scene::NodataOption;
 
 #[derive(Debug, Args)]
@@ -57,10 +60,10 @@ pub(super) struct ScanArgs {
     #[arg(long, value_name = "IOU", value_parser = parse_fraction)]
     nms_iou: Option<f64>,
     /// Sites within this many metres of one another are neighbours in a cluster
-    #[arg(long, value_name = "METRES", value_parser = parse_positive, default_value = "2000")]
+    #[arg(long, value_name = "METRES", value_parser = parse_positive, default_value_t = CLUSTER_DISTANCE_M)]
     cluster_distance: f64,
     /// Sites that make a cluster
-    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..), default_value = "3")]
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..), default_value_t = CLUSTER_MIN)]
     cluster_min: usize,
     /// Workers, each with one thread [default: one per core]
     #[arg(short, long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024))]
@@ -208,11 +211,12 @@ fn print_summary(summary: &ScanSummary, out: &std::path::Path) -> std::io::Resul
     }
     writeln!(
         stdout,
-        "{} sites in {} clusters, from {} detections in {} scenes; {:.1} km2 scanned, {}",
-        c.sites,
-        c.clusters,
-        c.detections,
-        c.scenes,
+        "{} ({} in {}), from {} in {}; {:.1} km2 scanned, {}",
+        counted(c.sites, "site"),
+        c.clustered_sites,
+        counted(c.clusters, "cluster"),
+        counted(c.detections, "detection"),
+        counted(c.scenes, "scene"),
         a.scanned,
         unseen.join(", ")
     )?;
@@ -235,4 +239,13 @@ fn print_summary(summary: &ScanSummary, out: &std::path::Path) -> std::io::Resul
         out = out.display()
     )?;
     stdout.flush()
+}
+
+/// "1 site", "2 sites".
+fn counted(count: u64, noun: &str) -> String {
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
 }

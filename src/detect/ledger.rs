@@ -156,15 +156,11 @@ impl Ledger {
             self.connection
                 .query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0))
         };
-        let foreign = || LedgerError::Foreign {
-            path: self.path.display().to_string(),
-        };
-        let id = pragma("application_id").map_err(|source| match source.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::NotADatabase) => foreign(),
-            _ => self.wrap(source),
-        })?;
+        let id = self.sql(|_| pragma("application_id"))?;
         if id != APPLICATION_ID {
-            return Err(foreign());
+            return Err(LedgerError::Foreign {
+                path: self.path.display().to_string(),
+            });
         }
         let found = self.sql(|_| pragma("user_version"))?;
         if found != SCHEMA_VERSION {
@@ -177,9 +173,10 @@ impl Ledger {
     }
 
     fn wrap(&self, source: rusqlite::Error) -> LedgerError {
-        LedgerError::Sqlite {
-            path: self.path.display().to_string(),
-            source,
+        let path = self.path.display().to_string();
+        match source.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::NotADatabase) => LedgerError::Foreign { path },
+            _ => LedgerError::Sqlite { path, source },
         }
     }
 
@@ -230,6 +227,12 @@ impl Ledger {
             transaction.commit()
         };
         write().map_err(|source| LedgerError::Sqlite { path, source })
+    }
+
+    /// Keeps another value under a name that has one.
+    pub fn replace_meta(&self, key: &str, value: &str) -> Result<(), LedgerError> {
+        self.sql(|c| c.execute("UPDATE meta SET value = ?2 WHERE key = ?1", [key, value]))?;
+        Ok(())
     }
 
     /// Descriptions of the scenes, in their order.

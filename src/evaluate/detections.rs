@@ -1,4 +1,4 @@
-//! Reads detections from any `GeoJSON` of boxes.
+//! Reads detections from any GeoJSON of boxes.
 
 use std::path::Path;
 

@@ -41,12 +41,12 @@ pub enum EvaluateError {
         /// The file.
         path: PathBuf,
     },
-    /// The file says it is `GeoJSON` or COCO, and its structure is not.
+    /// The file says it is GeoJSON or COCO, and its structure is not.
     #[error("`{}` is not valid {kind}: {reason}", path.display())]
     Structure {
         /// The file.
         path: PathBuf,
-        /// `GeoJSON` or `COCO`.
+        /// GeoJSON or `COCO`.
         kind: &'static str,
         /// What is missing or of the wrong type.
         reason: String,

@@ -1,4 +1,4 @@
-//! Reads the features of a `GeoJSON` file (RFC 7946): outlines in WGS 84 and their properties.
+//! Reads the features of a GeoJSON file (RFC 7946): outlines in WGS 84 and their properties.
 //!
 //! Rings may run either way and carry heights. Coordinates that cannot be degrees are refused,
 //! because latitude first and metres are the two mistakes that labels most often come with.
@@ -37,7 +37,7 @@ pub(super) fn parse_json(bytes: &[u8], path: &Path) -> Result<Value, EvaluateErr
     })
 }
 
-/// Whether a JSON document says that it is `GeoJSON`.
+/// Whether a JSON document says that it is GeoJSON.
 pub(super) fn is_geojson(document: &Value) -> bool {
     matches!(
         document.get("type").and_then(Value::as_str),
@@ -46,7 +46,7 @@ pub(super) fn is_geojson(document: &Value) -> bool {
 }
 
 impl Features {
-    /// The features of a `GeoJSON` document read from `path` (which is named in errors).
+    /// The features of a GeoJSON document read from `path` (which is named in errors).
     pub(super) fn read(document: Value, path: &Path) -> Result<Self, EvaluateError> {
         refuse_other_crs(&document, path)?;
         let invalid =
@@ -200,7 +200,7 @@ fn place(position: &Position) -> Result<Coord, String> {
     Err(problem.to_owned())
 }
 
-/// `GeoJSON` of 2008 could name another CRS; its coordinates are then not what they seem.
+/// GeoJSON of 2008 could name another CRS; its coordinates are then not what they seem.
 fn refuse_other_crs(document: &Value, path: &Path) -> Result<(), EvaluateError> {
     let name = document
         .pointer("/crs/properties/name")

@@ -1,6 +1,6 @@
 //! How good a run is: its detections against labels.
 //!
-//! **In:** detections (a run's, or any `GeoJSON` of boxes), labels (`GeoJSON` on the ground, or COCO in
+//! **In:** detections (a run's, or any GeoJSON of boxes), labels (GeoJSON on the ground, or COCO in
 //! the pixels of scenes), and the scenes with what was looked at of them. **Out:** a [`Report`] with
 //! average precision by overlap and by distance, precision, recall and F1 by score, each with a 95 %
 //! interval, over all scenes, by region and by class; as JSON or as a table for people.

@@ -10,7 +10,7 @@ use super::scenes::NotCompared;
 pub struct Report {
     /// The class compared; null when any detection may find any object.
     pub class: Option<String>,
-    /// `oriented` or `envelope`: the boxes that `IoU` was taken of.
+    /// `oriented` or `envelope`: the boxes that IoU was taken of.
     pub iou_kind: IouKind,
     /// Whether that was chosen from the labels (and not by the user).
     pub iou_kind_is_auto: bool,

@@ -130,7 +130,7 @@ fn labels_in_pixels_need_the_scene_they_were_drawn_on() {
     assert!(problem(&twice).contains("two scenes have the id `one`"));
 }
 
-/// `GeoJSON` of squares of 100 m, so many metres east, with these properties.
+/// GeoJSON of squares of 100 m, so many metres east, with these properties.
 fn squares(features: &[(f64, serde_json::Value)]) -> Truth {
     let features: Vec<_> = features
         .iter()

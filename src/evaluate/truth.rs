@@ -1,4 +1,4 @@
-//! Reads labels: `GeoJSON` on the ground, or COCO in the pixels of images.
+//! Reads labels: GeoJSON on the ground, or COCO in the pixels of images.
 
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ pub(super) enum Labels {
     Pixels(Vec<ImageLabels>),
 }
 
-/// One feature of a `GeoJSON` file.
+/// One feature of a GeoJSON file.
 #[derive(Debug, Clone)]
 pub(super) struct GroundLabel {
     pub(super) outline: Outline,
@@ -37,7 +37,7 @@ pub(super) struct GroundLabel {
 }
 
 impl Truth {
-    /// Reads `GeoJSON` or COCO; which of the two is seen from the content.
+    /// Reads GeoJSON or COCO; which of the two is seen from the content.
     pub fn read(path: &Path) -> Result<Self, EvaluateError> {
         let bytes = std::fs::read(path).map_err(|source| EvaluateError::Read {
             path: path.to_path_buf(),

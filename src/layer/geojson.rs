@@ -1,4 +1,4 @@
-//! `GeoJSON` after RFC 7946: WGS 84, longitude first, right-hand rule, seven decimals, cut at the antimeridian.
+//! GeoJSON after RFC 7946: WGS 84, longitude first, right-hand rule, seven decimals, cut at the antimeridian.
 //!
 //! Features are written one by one, each on a line of its own, so memory does not grow with the layer and a
 //! difference between two files shows the features that differ. `bbox` comes last, when it is known.

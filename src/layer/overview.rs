@@ -15,14 +15,18 @@ use crate::scene::{GeoreferenceError, Scene, SceneError, SceneReader, Window};
 const LONGEST_SIDE: usize = 2048;
 /// A scene smaller than this is enlarged, so that boxes can be told apart.
 const SHORTEST_SIDE: usize = 512;
-/// Colours of the classes, in order; readable on vegetation and soil, and for the colour-blind (Okabe & Ito).
+/// Colours of the classes, in order. Bright, and of hues that land does not have; the black line outside each
+/// makes them stand out on white sand as on dark water, and to colour-blind eyes.
 const CLASS_COLORS: [Rgb<u8>; 4] = [
-    Rgb([240, 228, 66]),
-    Rgb([86, 180, 233]),
-    Rgb([204, 121, 167]),
-    Rgb([0, 158, 115]),
+    Rgb([0, 240, 255]),
+    Rgb([255, 0, 200]),
+    Rgb([255, 240, 0]),
+    Rgb([160, 120, 255]),
 ];
 const CLUSTER_COLOR: Rgb<u8> = Rgb([255, 255, 255]);
+const HALO_COLOR: Rgb<u8> = Rgb([0, 0, 0]);
+/// Boxes are drawn this many pixels larger than they are, so that what is in them stays to be seen.
+const MARGIN: f64 = 3.0;
 const UNSEEN_COLOR: Rgb<u8> = Rgb([60, 60, 72]);
 
 /// Why there is no picture.
@@ -41,11 +45,8 @@ pub enum OverviewError {
 }
 
 /// Draws a scene with its detections and the outlines of clusters, and returns the PNG.
-///
-/// `range` is the range of values, in the model's units, that goes from black to white.
 pub fn draw(
     scene: &Scene,
-    range: [f64; 2],
     detections: &[Detection],
     clusters: &[Vec<LonLat>],
 ) -> Result<Vec<u8>, OverviewError> {
@@ -59,7 +60,7 @@ pub fn draw(
     };
     let side = |pixels: usize| ((pixels as f64 * factor).round() as usize).max(1);
     let size = (side(scene.width), side(scene.height));
-    let mut picture = background(scene, range, size)?;
+    let mut picture = background(scene, size)?;
 
     let georeference = scene.georeference()?;
     let to_picture = |places: &[LonLat]| -> Result<Vec<PixelPoint>, GeoreferenceError> {
@@ -105,11 +106,10 @@ pub fn file_name(scene: &Scene, scenes: usize) -> std::path::PathBuf {
     }
 }
 
-fn background(
-    scene: &Scene,
-    range: [f64; 2],
-    size: (usize, usize),
-) -> Result<RgbImage, SceneError> {
+/// Percentiles of the picture that become black and white: for the eye only, the model sees other numbers.
+const DISPLAY_PERCENTILES: [f64; 2] = [0.1, 99.9];
+
+fn background(scene: &Scene, size: (usize, usize)) -> Result<RgbImage, SceneError> {
     let pixels = size.0 * size.1;
     let mut planes = vec![0f32; pixels * scene.bands.len()];
     let mut valid = vec![0u8; pixels];
@@ -120,10 +120,8 @@ fn background(
         height: scene.height as f64,
     };
     SceneReader::open(scene)?.read(whole, size, &mut planes, &mut valid)?;
-    let gray = |value: f32| -> u8 {
-        let value = f64::from(value) * scene.radiometry.scale + scene.radiometry.offset;
-        ((value - range[0]) / (range[1] - range[0]) * 255.0).clamp(0.0, 255.0) as u8
-    };
+    let (black, white) = display_range(&planes, &valid);
+    let gray = |value: f32| ((value - black) / (white - black) * 255.0).clamp(0.0, 255.0) as u8;
     let channel = |i: usize, c: usize| {
         // A scene of one band is grey; of many, the first three stand for red, green, blue.
         let band = if scene.bands.len() >= 3 { c } else { 0 };
@@ -139,7 +137,58 @@ fn background(
     }))
 }
 
+/// The values that become black and white, over all bands together so that colours keep their balance.
+fn display_range(planes: &[f32], valid: &[u8]) -> (f32, f32) {
+    let seen = planes
+        .chunks_exact(valid.len())
+        .flat_map(|plane| plane.iter().zip(valid));
+    let mut values: Vec<f32> = seen
+        .filter(|(_, v)| **v == 1)
+        .map(|(value, _)| *value)
+        .collect();
+    if values.is_empty() {
+        return (0.0, 1.0);
+    }
+    values.sort_by(f32::total_cmp);
+    let at =
+        |percentile: f64| values[(percentile / 100.0 * (values.len() - 1) as f64).round() as usize];
+    let (black, white) = (at(DISPLAY_PERCENTILES[0]), at(DISPLAY_PERCENTILES[1]));
+    (black, if white > black { white } else { black + 1.0 })
+}
+
+/// Draws a closed line `thickness` pixels wide, with a black line outside it.
 fn draw_ring(picture: &mut RgbImage, ring: &[PixelPoint], color: Rgb<u8>, thickness: i32) {
+    for step in 0..=thickness {
+        let outline = grown(ring, MARGIN + f64::from(step));
+        draw_line(
+            picture,
+            &outline,
+            if step == thickness { HALO_COLOR } else { color },
+        );
+    }
+}
+
+/// A convex ring with every corner moved away from its middle by about `by` pixels across each edge.
+fn grown(ring: &[PixelPoint], by: f64) -> Vec<PixelPoint> {
+    let count = ring.len() as f64;
+    let (x, y) = ring
+        .iter()
+        .fold((0.0, 0.0), |(x, y), p| (x + p.x / count, y + p.y / count));
+    ring.iter()
+        .map(|p| {
+            let (dx, dy) = (p.x - x, p.y - y);
+            let length = dx.hypot(dy).max(1e-9);
+            // A corner of a square lies √2 times as far out as its edges.
+            let factor = 1.0 + by * std::f64::consts::SQRT_2 / length;
+            PixelPoint {
+                x: x + dx * factor,
+                y: y + dy * factor,
+            }
+        })
+        .collect()
+}
+
+fn draw_line(picture: &mut RgbImage, ring: &[PixelPoint], color: Rgb<u8>) {
     // Beyond this a line is nowhere near the picture, and its pixels need not be walked.
     let limit = 4.0 * LONGEST_SIDE as f64;
     for (i, from) in ring.iter().enumerate() {
@@ -147,9 +196,7 @@ fn draw_ring(picture: &mut RgbImage, ring: &[PixelPoint], color: Rgb<u8>, thickn
         if [from.x, from.y, to.x, to.y].iter().any(|v| v.abs() > limit) {
             continue;
         }
-        for shift in 0..thickness {
-            let at = |p: &PixelPoint| (p.x.round() as i32 + shift, p.y.round() as i32);
-            draw_antialiased_line_segment_mut(picture, at(from), at(&to), color, interpolate);
-        }
+        let at = |p: &PixelPoint| (p.x.round() as i32, p.y.round() as i32);
+        draw_antialiased_line_segment_mut(picture, at(from), at(&to), color, interpolate);
     }
 }

@@ -43,6 +43,19 @@ pub struct RuntimeInfo {
     pub build: String,
 }
 
+impl std::fmt::Display for RuntimeInfo {
+    /// The file's name carries the version.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = self.path.file_name().unwrap_or(self.path.as_os_str());
+        write!(
+            f,
+            "{} ({})",
+            name.display(),
+            self.build.trim_start_matches("ORT Build Info: ")
+        )
+    }
+}
+
 static RUNTIME: OnceLock<Result<(Environment, RuntimeInfo), RuntimeError>> = OnceLock::new();
 
 /// The process-wide ONNX Runtime environment.

@@ -21,4 +21,4 @@ pub use plan::PlanDifference;
 pub use progress::{Progress, SilentProgress};
 pub use record::{Counts, Failure, RunRecord};
 pub use scan::{Existing, ScanError, ScanRequest, ScanSummary, scan};
-pub use settings::{STORE_SCORE, Settings};
+pub use settings::{CLUSTER_DISTANCE_M, CLUSTER_MIN, STORE_SCORE, Settings};

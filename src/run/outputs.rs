@@ -2,6 +2,7 @@
 //! files depend on what was found and on nothing else.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 
@@ -27,8 +28,10 @@ pub(super) struct Outputs<'a> {
     pub(super) area: Option<&'a AreaOfInterest>,
     pub(super) settings: &'a Settings,
     pub(super) names: Names<'a>,
-    /// Range of the model's units, black to white in the overview; `None`: no overview.
-    pub(super) overview_range: Option<[f64; 2]>,
+    /// Whether to draw overview pictures.
+    pub(super) overview: bool,
+    /// Raised when the user wants to stop.
+    pub(super) stop: &'a AtomicBool,
 }
 
 /// What came of it.
@@ -85,6 +88,7 @@ impl Outputs<'_> {
             detections: written_detections,
             sites: written_sites,
             clusters: written_clusters,
+            clustered_sites: cluster_of.iter().flatten().count() as u64,
             ..Counts::default()
         };
         for scene in &chips {
@@ -134,12 +138,22 @@ impl Outputs<'_> {
         )
     }
 
+    /// Layers are made anew from the ledger, so stopping between any two of them loses nothing.
+    fn go_on(&self) -> Result<(), ScanError> {
+        if self.stop.load(Ordering::Relaxed) {
+            Err(ScanError::InterruptedInLayers)
+        } else {
+            Ok(())
+        }
+    }
+
     fn layer(
         &self,
         name: &str,
         id: &'static str,
         features: impl Iterator<Item = Feature>,
     ) -> Result<u64, ScanError> {
+        self.go_on()?;
         let path = self.directory.file(format!("{name}.geojson"));
         Ok(write_atomically(&path, |out: &mut dyn Write| {
             let mut writer = GeoJsonWriter::new(out, name, id)?;
@@ -153,6 +167,7 @@ impl Outputs<'_> {
     fn coverage(&self) -> Result<(Areas, Vec<ChipCounts>, Vec<Failure>), ScanError> {
         let (mut patches, mut chips, mut failures) = (Vec::<Patch>::new(), Vec::new(), Vec::new());
         for (number, planned) in self.scenes.iter().enumerate() {
+            self.go_on()?;
             let mut coverage = SceneCoverage::default();
             let mut counts = ChipCounts {
                 planned: planned.plan.len() as u64,
@@ -190,8 +205,7 @@ impl Outputs<'_> {
             chips.push(counts);
         }
         if let Some(area) = self.area {
-            let beyond = outside(area, &patches);
-            patches.extend(beyond);
+            patches.extend(outside(area, self.scenes)?);
         }
         let mut areas = Areas::default();
         for patch in &patches {
@@ -220,11 +234,12 @@ impl Outputs<'_> {
         clusters: &[Cluster],
         sites: &[Site],
     ) -> Result<Vec<std::path::PathBuf>, ScanError> {
-        let Some(range) = self.overview_range else {
+        if !self.overview {
             return Ok(Vec::new());
-        };
+        }
         let mut names = Vec::new();
         for (number, planned) in self.scenes.iter().enumerate() {
+            self.go_on()?;
             let own: Vec<Detection> = detections
                 .iter()
                 .filter(|d| d.scene == number)
@@ -239,7 +254,7 @@ impl Outputs<'_> {
                 })
                 .map(|c| c.hull.clone())
                 .collect();
-            let png = overview::draw(&planned.scene, range, &own, &hulls)?;
+            let png = overview::draw(&planned.scene, &own, &hulls)?;
             let name = overview::file_name(&planned.scene, self.scenes.len());
             write_atomically(&self.directory.file(&name), |out| out.write_all(&png))?;
             names.push(name);

@@ -146,23 +146,8 @@ fn scene_differences(
                 moved.path.clone_from(&scene.path);
                 moved.blocks = scene.blocks;
                 if &moved != scene {
-                    let describe = |s: &Scene| {
-                        let content = if s.content.is_empty() {
-                            String::new()
-                        } else {
-                            format!(", {}", s.content)
-                        };
-                        format!(
-                            "{} × {} pixels, bands {:?}{content}",
-                            s.width, s.height, s.bands
-                        )
-                    };
-                    note(
-                        format!("scene `{}`", scene.id),
-                        describe(scene),
-                        describe(same),
-                        false,
-                    );
+                    let (before, now) = in_words(scene, same);
+                    note(format!("scene `{}`", scene.id), before, now, false);
                 }
             }
         }
@@ -177,4 +162,25 @@ fn scene_differences(
             );
         }
     }
+}
+
+/// What differs between two descriptions of a scene.
+fn in_words(before: &Scene, now: &Scene) -> (String, String) {
+    let words = |s: &Scene| {
+        [
+            format!("{} × {} pixels", s.width, s.height),
+            format!("in {} at {:?}", s.crs, s.geotransform),
+            format!("bands {:?}", s.bands),
+            format!("nodata {}", s.validity),
+            format!("values × {} + {}", s.radiometry.scale, s.radiometry.offset),
+            format!("dated {}", s.date.as_deref().unwrap_or("never")),
+            s.content.clone(),
+        ]
+    };
+    let (old, new) = (words(before), words(now));
+    let differing = |of: &[String]| {
+        let parts = (0..of.len()).filter(|&i| old[i] != new[i]);
+        parts.map(|i| of[i].as_str()).collect::<Vec<_>>().join(", ")
+    };
+    (differing(&old), differing(&new))
 }

@@ -82,6 +82,8 @@ pub struct Counts {
     pub sites: u64,
     /// Clusters.
     pub clusters: u64,
+    /// Sites that belong to one.
+    pub clustered_sites: u64,
 }
 
 /// Areas in square kilometres.

@@ -92,6 +92,9 @@ pub enum ScanError {
         /// Chips of the scan.
         total: u64,
     },
+    /// The scan was stopped when all chips were done and the layers were being written.
+    #[error("stopped while the layers were written; the same command writes them from the ledger")]
+    InterruptedInLayers,
 }
 
 /// What to do with what the directory holds.
@@ -201,9 +204,8 @@ pub fn scan(
             types: &plan.model.types,
             model: &plan.model.name,
         },
-        overview_range: request
-            .overview
-            .then(|| model.card.scaling.range.unwrap_or([0.0, 255.0])),
+        overview: request.overview,
+        stop,
     }
     .write()?;
     progress.advance(1);
@@ -219,7 +221,9 @@ pub fn scan(
         workers: request.workers,
         chips_resumed,
         gdal: gdal::version::VersionInfo::release_name(),
-        onnxruntime: runtime_info().map(|info| info.build).unwrap_or_default(),
+        onnxruntime: runtime_info()
+            .map(|info| info.to_string())
+            .unwrap_or_default(),
         seconds,
     };
     write_record(&directory, plan, &planned, &written, &failures, execution)?;
@@ -456,7 +460,11 @@ fn open_ledger(
     let scenes_now: Vec<Scene> = planned.iter().map(|p| p.scene.clone()).collect();
     let found = differences(&before, plan, &scenes_before, &scenes_now);
     let layers_only = found.iter().all(|d| d.layers_only);
-    if found.is_empty() || (layers_only && existing == Existing::RewriteLayers) {
+    if found.is_empty() {
+        return Ok(ledger);
+    }
+    if layers_only && existing == Existing::RewriteLayers {
+        ledger.replace_meta(PLAN_KEY, &serde_json::to_string(plan).map_err(in_plan)?)?;
         return Ok(ledger);
     }
     let remedy = if layers_only {

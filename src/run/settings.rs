@@ -20,6 +20,12 @@ const NMS_IOS: f64 = 0.7;
 const MERGE_IOU: f64 = 0.2;
 const MERGE_IOS: f64 = 0.5;
 
+/// Kilns of one clay pit stand a few hundred metres apart. At two kilometres, the kiln fields of a dense
+/// district run together into one cluster that tells nothing.
+pub const CLUSTER_DISTANCE_M: f64 = 1000.0;
+/// Fewer than three sites are a pair, not a field.
+pub const CLUSTER_MIN: usize = 3;
+
 /// Parameters of a scan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
@@ -89,8 +95,8 @@ impl Settings {
             min_score: card.min_score,
             merge_iou: MERGE_IOU,
             merge_ios: MERGE_IOS,
-            cluster_distance_m: 2000.0,
-            cluster_min: 3,
+            cluster_distance_m: CLUSTER_DISTANCE_M,
+            cluster_min: CLUSTER_MIN,
         }
     }
 

@@ -103,8 +103,11 @@ pub enum SceneError {
 }
 
 /// GDAL's message alone, without the wrapper's struct around it, on one line.
-fn gdal_words(error: &GdalError) -> String {
+pub(crate) fn gdal_words(error: &GdalError) -> String {
     let text = match error {
+        GdalError::NullPointer { msg, .. } if msg.is_empty() => {
+            "GDAL does not know its format".to_owned()
+        }
         GdalError::CplError { msg, .. } | GdalError::NullPointer { msg, .. } if !msg.is_empty() => {
             msg.clone()
         }
@@ -329,7 +332,11 @@ fn common_type(dataset: &Dataset, bands: &[usize], path: &str) -> Result<String,
         if !real {
             return Err(SceneError::DataType {
                 path: path.to_owned(),
-                data_type: data_type.name(),
+                // The wrapper knows no name for complex numbers.
+                data_type: match data_type {
+                    GdalDataType::Unknown => "complex or unknown".to_owned(),
+                    other => other.name(),
+                },
             });
         }
         if name.is_empty() {
