@@ -15,6 +15,7 @@ use std::io::Write;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::detect::LedgerError;
+use crate::evaluate::EvaluateError;
 use crate::run::{DirectoryError, LoadRunError, ScanError};
 
 /// Finds brick kilns and camp-like structures in satellite imagery.
@@ -119,7 +120,9 @@ impl ExitStatus {
         };
         if let Some(error) = error.downcast_ref::<ScanError>() {
             return match error {
-                ScanError::Interrupted { .. } | ScanError::InterruptedInLayers => Self::Interrupted,
+                ScanError::Interrupted { .. } | ScanError::InterruptedDuring(_) => {
+                    Self::Interrupted
+                }
                 ScanError::Directory(e) => locked(e),
                 ScanError::Ledger(e) => busy(e),
                 _ => Self::Failed,
@@ -136,7 +139,8 @@ impl ExitStatus {
             // Whoever read the output has seen enough.
             return Self::Done;
         }
-        if error.is::<UsageError>() {
+        let bad_option = matches!(error.downcast_ref(), Some(EvaluateError::Option(_)));
+        if bad_option || error.is::<UsageError>() {
             Self::Usage
         } else {
             Self::Failed

@@ -126,9 +126,10 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Opens an existing ledger for reading.
+    /// Opens an existing ledger for reading. A scan that was killed may have left a journal to roll back,
+    /// which needs writing; SQLite makes do with reading where the file is write-protected.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
-        let ledger = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let ledger = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         ledger.check_format()?;
         Ok(ledger)
     }

@@ -71,10 +71,13 @@ fn split(polygon: &Polygon, parts: &mut Vec<Polygon>) {
     }
     for turn in -1..=1 {
         let offset = f64::from(turn) * 360.0;
-        let band = geo::Rect::new(
-            coord! { x: offset - 180.0, y: -90.0 },
-            coord! { x: offset + 180.0, y: 90.0 },
-        );
+        // No wider than needed: intersections are computed on a grid as fine as the shapes are small, and
+        // over the whole Earth that grid would show in the seventh decimal.
+        let (from, to) = (west.max(offset - 180.0), east.min(offset + 180.0));
+        if from >= to {
+            continue;
+        }
+        let band = geo::Rect::new(coord! { x: from, y: -90.0 }, coord! { x: to, y: 90.0 });
         let inside: MultiPolygon = polygon.intersection(&band.to_polygon());
         parts.extend(inside.into_iter().map(|mut part| {
             part.exterior_mut(|ring| ring.0.iter_mut().for_each(|c| c.x -= offset));

@@ -5,20 +5,23 @@
 //! [`LoadedRun`] reads a finished run back.
 
 mod directory;
+mod error;
 mod inputs;
 mod load;
 mod outputs;
 mod plan;
+mod prepare;
 mod progress;
 mod record;
 mod scan;
 mod settings;
 
 pub use directory::{DirectoryError, RunDirectory, write_atomically};
+pub use error::ScanError;
 pub use inputs::expand_scenes;
 pub use load::{LoadRunError, LoadedRun};
 pub use plan::PlanDifference;
 pub use progress::{Progress, SilentProgress};
 pub use record::{Counts, Failure, RunRecord};
-pub use scan::{Existing, ScanError, ScanRequest, ScanSummary, scan};
+pub use scan::{Existing, ScanRequest, ScanSummary, scan};
 pub use settings::{CLUSTER_DISTANCE_M, CLUSTER_MIN, STORE_SCORE, Settings};

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rayon::prelude::*;
 
 use super::directory::{RunDirectory, write_atomically};
+use super::error::ScanError;
 use super::record::{Areas, ChipCounts, Counts, Failure};
-use super::scan::ScanError;
 use super::settings::Settings;
 use crate::chip::AreaOfInterest;
 use crate::detect::{
@@ -141,7 +141,7 @@ impl Outputs<'_> {
     /// Layers are made anew from the ledger, so stopping between any two of them loses nothing.
     fn go_on(&self) -> Result<(), ScanError> {
         if self.stop.load(Ordering::Relaxed) {
-            Err(ScanError::InterruptedInLayers)
+            Err(ScanError::InterruptedDuring("the layers were written"))
         } else {
             Ok(())
         }

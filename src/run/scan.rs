@@ -4,98 +4,21 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use sha2::{Digest, Sha256};
-use thiserror::Error;
-
 use super::directory::{DirectoryError, RunDirectory, write_atomically};
+use super::error::ScanError;
 use super::outputs::{Outputs, Written};
-use super::plan::{ModelIdentity, PLAN_KEY, PlanDifference, ScanPlan, differences};
+use super::plan::{ModelIdentity, PLAN_KEY, ScanPlan, differences};
+use super::prepare::{area_digest, plan_scenes};
 use super::progress::Progress;
-use super::record::{Counts, Execution, Failure, RunRecord, SceneEntry, Seconds};
+use super::record::{Areas, Counts, Execution, Failure, RunRecord, SceneEntry, Seconds};
 use super::settings::Settings;
-use crate::chip::{AoiError, AreaOfInterest, ChipPlan, InputScaling, PlanError};
+use crate::chip::{AreaOfInterest, InputScaling};
 use crate::detect::{
-    ChipOutcome, ChipSet, Ledger, LedgerError, Pipeline, PipelineError, PlaceError, PlannedScene,
-    Verdict,
+    ChipOutcome, Ledger, LedgerError, Pipeline, PipelineError, PlannedScene, Verdict,
 };
-use crate::layer::overview::OverviewError;
 use crate::layer::tables::Names;
-use crate::model::{Detector, Model, OnnxDetector, SessionError, runtime_info};
-use crate::scene::{
-    Radiometry, RadiometryError, Scene, SceneError, SceneOptions, hex, measure_stretch,
-    set_block_cache_bytes, unique_ids,
-};
-
-/// Why a scan fails as a whole.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum ScanError {
-    /// Not one scene can be scanned.
-    #[error("no scene can be scanned: {}", .0.iter().map(|f| f.reason.as_str()).collect::<Vec<_>>().join("; "))]
-    NoScene(Vec<Failure>),
-    /// The model does not run.
-    #[error(transparent)]
-    Session(#[from] SessionError),
-    /// The area of interest cannot be used.
-    #[error(transparent)]
-    Aoi(#[from] AoiError),
-    /// The area of interest lies elsewhere.
-    #[error(
-        "the area of interest `{0}` touches no scene: check its coordinates (longitude first) and the scenes"
-    )]
-    AoiElsewhere(String),
-    /// The run directory cannot be used.
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
-    /// The ledger cannot be used.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// The directory holds another scan.
-    #[error(
-        "`{path}` holds another scan: {}; {remedy}",
-        differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-    )]
-    OtherScan {
-        /// The directory.
-        path: String,
-        /// In what it differs.
-        differences: Vec<PlanDifference>,
-        /// What to do.
-        remedy: &'static str,
-    },
-    /// The plan in the ledger cannot be read.
-    #[error("ledger of `{path}`: {source}; scan again with `--fresh`")]
-    Plan {
-        /// The directory.
-        path: String,
-        /// Why.
-        #[source]
-        source: serde_json::Error,
-    },
-    /// A worker failed.
-    #[error("{0}")]
-    Worker(String),
-    /// Detections cannot be placed.
-    #[error(transparent)]
-    Place(#[from] PlaceError),
-    /// A scene cannot be used any more.
-    #[error(transparent)]
-    Scene(#[from] SceneError),
-    /// No overview picture.
-    #[error(transparent)]
-    Overview(#[from] OverviewError),
-    /// The scan was stopped; what is done is in the ledger.
-    #[error("stopped after {done} of {total} chips; the same command goes on from there")]
-    Interrupted {
-        /// Chips in the ledger.
-        done: u64,
-        /// Chips of the scan.
-        total: u64,
-    },
-    /// The scan was stopped when all chips were done and the layers were being written.
-    #[error("stopped while the layers were written; the same command writes them from the ledger")]
-    InterruptedInLayers,
-}
+use crate::model::{Detector, Model, OnnxDetector, runtime_info};
+use crate::scene::{Scene, set_block_cache_bytes};
 
 /// What to do with what the directory holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,7 +55,7 @@ pub struct ScanSummary {
     /// Numbers.
     pub counts: Counts,
     /// Areas in square kilometres.
-    pub areas: super::record::Areas,
+    pub areas: Areas,
     /// What could not be scanned.
     pub failures: Vec<Failure>,
     /// Overview pictures, relative to the run directory.
@@ -159,8 +82,14 @@ pub fn scan(
         aoi_sha256: area.as_ref().map(area_digest),
         ..request.settings
     };
-    let (mut planned, mut failures) =
-        plan_scenes(&request.scenes, model, &settings, area.as_ref(), progress)?;
+    let (mut planned, mut failures) = plan_scenes(
+        &request.scenes,
+        model,
+        &settings,
+        area.as_ref(),
+        progress,
+        stop,
+    )?;
 
     let directory = RunDirectory::open(&request.out)?;
     if request.existing == Existing::StartOver {
@@ -276,152 +205,6 @@ fn write_record(
         serde_json::to_writer_pretty(&mut *out, &record)?;
         writeln!(out)
     })
-}
-
-/// Opens all scenes and plans their chips. What cannot be scanned becomes a failure; nothing left is an error.
-fn plan_scenes(
-    paths: &[String],
-    model: &Model,
-    settings: &Settings,
-    area: Option<&AreaOfInterest>,
-    progress: &dyn Progress,
-) -> Result<(Vec<PlannedScene>, Vec<Failure>), ScanError> {
-    let (scenes, mut failures) = open_scenes(paths, model, settings, progress);
-    let planned = plan_chips(scenes, area, settings, &mut failures)?;
-    if planned.is_empty() {
-        return Err(ScanError::NoScene(failures));
-    }
-    for failure in &failures {
-        progress.note(&format!("left out: {}", failure.reason));
-    }
-    Ok((planned, failures))
-}
-
-fn area_digest(area: &AreaOfInterest) -> String {
-    let mut hash = Sha256::new();
-    for polygon in &area.polygons {
-        for ring in std::iter::once(polygon.exterior()).chain(polygon.interiors()) {
-            hash.update((ring.0.len() as u64).to_le_bytes());
-            for c in ring.coords() {
-                hash.update(c.x.to_le_bytes());
-                hash.update(c.y.to_le_bytes());
-            }
-        }
-    }
-    hex(&hash.finalize())
-}
-
-/// Opens all scenes; those that cannot be scanned become failures.
-fn open_scenes(
-    paths: &[String],
-    model: &Model,
-    settings: &Settings,
-    progress: &dyn Progress,
-) -> (Vec<Scene>, Vec<Failure>) {
-    let options = SceneOptions {
-        wanted_bands: model.card.bands.clone(),
-        bands: settings.bands.clone(),
-        nodata: settings.nodata,
-        date: settings.date.clone(),
-    };
-    let (mut scenes, mut failures) = (Vec::new(), Vec::new());
-    progress.begin("opening scenes", paths.len() as u64, 0);
-    for path in paths {
-        let opened = Scene::open(path, &options)
-            .map_err(RadiometryError::from)
-            .and_then(|mut scene| {
-                scene.radiometry = radiometry(&scene, model, settings)?;
-                Ok(scene)
-            });
-        match opened {
-            Ok(scene) => scenes.push(scene),
-            Err(error) => failures.push(Failure {
-                scene: path.clone(),
-                chips: None,
-                reason: error.to_string(),
-            }),
-        }
-        progress.advance(1);
-    }
-    progress.end();
-    unique_ids(&mut scenes);
-    (scenes, failures)
-}
-
-/// How the stored numbers of a scene become the model's units: as the user says; else as stored where they fit
-/// the model's range; else by the stretch that the card asks for.
-fn radiometry(
-    scene: &Scene,
-    model: &Model,
-    settings: &Settings,
-) -> Result<Radiometry, RadiometryError> {
-    if let Some(given) = Radiometry::given(settings.radiometry) {
-        return Ok(given);
-    }
-    let Some(range) = model.card.scaling.range else {
-        return Ok(Radiometry::as_stored());
-    };
-    // Bytes into a model of bytes; or wider numbers into a model that expects more than a byte can hold.
-    let model_wants_bytes = range[0] >= 0.0 && range[1] <= 255.0 && range[1] > 1.0;
-    if (scene.data_type == "Byte") == model_wants_bytes {
-        return Ok(Radiometry::as_stored());
-    }
-    match model.card.stretch {
-        Some(stretch) => {
-            let measured = measure_stretch(scene, stretch.percentiles, range)?;
-            Ok(measured.unwrap_or_else(Radiometry::as_stored))
-        }
-        None => Err(RadiometryError::Unknown {
-            path: scene.path.clone(),
-            data_type: scene.data_type.clone(),
-            low: range[0],
-            high: range[1],
-        }),
-    }
-}
-
-/// Plans the chips of all scenes that the area of interest touches.
-fn plan_chips(
-    scenes: Vec<Scene>,
-    area: Option<&AreaOfInterest>,
-    settings: &Settings,
-    failures: &mut Vec<Failure>,
-) -> Result<Vec<PlannedScene>, ScanError> {
-    let mut planned = Vec::new();
-    let mut touched = area.is_none();
-    for scene in scenes {
-        let georeference = scene.georeference()?;
-        let plan = match ChipPlan::new(&scene, &georeference, &settings.chips) {
-            Ok(plan) => plan,
-            Err(error @ PlanError::Overlap { .. }) => {
-                return Err(ScanError::Worker(error.to_string()));
-            }
-            Err(error) => {
-                failures.push(Failure {
-                    scene: scene.path.clone(),
-                    chips: None,
-                    reason: error.to_string(),
-                });
-                continue;
-            }
-        };
-        let area = area
-            .map(|area| area.in_scene(&scene, &georeference))
-            .transpose()?;
-        touched |= area.as_ref().is_some_and(|area| !area.is_empty());
-        planned.push(PlannedScene {
-            scene,
-            plan,
-            area,
-            finished: ChipSet::default(),
-        });
-    }
-    match area {
-        Some(area) if !touched && !planned.is_empty() => {
-            Err(ScanError::AoiElsewhere(area.source.clone()))
-        }
-        _ => Ok(planned),
-    }
 }
 
 /// Opens the ledger of the directory and makes sure that it belongs to this scan.
