@@ -1,6 +1,6 @@
 //! A row of a layer: a shape on Earth and its properties, in any format.
 
-use geo::{BooleanOps, MultiPolygon, Polygon, coord};
+use geo::{BooleanOps, BoundingRect, MultiPolygon, Polygon, coord};
 use serde_json::{Map, Value};
 
 use crate::geometry::LonLat;
@@ -61,10 +61,10 @@ fn unwrapped(ring: &[LonLat], origin: f64) -> geo::LineString {
 }
 
 fn split(polygon: &Polygon, parts: &mut Vec<Polygon>) {
-    let longitudes = polygon.exterior().coords().map(|c| c.x);
-    let (west, east) = longitudes.fold((f64::INFINITY, f64::NEG_INFINITY), |(w, e), x| {
-        (w.min(x), e.max(x))
-    });
+    let Some(bounds) = polygon.bounding_rect() else {
+        return;
+    };
+    let (west, east) = (bounds.min().x, bounds.max().x);
     if west >= -180.0 && east <= 180.0 {
         parts.push(polygon.clone());
         return;
@@ -77,7 +77,10 @@ fn split(polygon: &Polygon, parts: &mut Vec<Polygon>) {
         if from >= to {
             continue;
         }
-        let band = geo::Rect::new(coord! { x: from, y: -90.0 }, coord! { x: to, y: 90.0 });
+        let band = geo::Rect::new(
+            coord! { x: from, y: bounds.min().y },
+            coord! { x: to, y: bounds.max().y },
+        );
         let inside: MultiPolygon = polygon.intersection(&band.to_polygon());
         parts.extend(inside.into_iter().map(|mut part| {
             part.exterior_mut(|ring| ring.0.iter_mut().for_each(|c| c.x -= offset));
@@ -135,6 +138,25 @@ mod tests {
                 .flat_map(|p| p.exterior().coords())
                 .all(|c| c.x.abs() <= 180.0)
         );
+    }
+
+    #[test]
+    fn cutting_moves_no_corner() {
+        let corners = [
+            (179.999_123_4, 16.500_123_4),
+            (-179.999_412_3, 16.499_876_5),
+            (-179.999_567_8, 16.501_234_5),
+            (179.998_967_8, 16.501_481_4),
+        ];
+        let parts = Feature::of_ring(ring(&corners), Map::new()).split_polygons();
+        for (x, y) in corners {
+            let nearest = parts
+                .iter()
+                .flat_map(|p| p.exterior().coords())
+                .map(|c| (c.x - x).abs().max((c.y - y).abs()))
+                .fold(f64::INFINITY, f64::min);
+            assert!(nearest < 1e-9, "a corner moved by {nearest} degrees");
+        }
     }
 
     #[test]

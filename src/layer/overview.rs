@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::detect::Detection;
 use crate::geometry::{LonLat, PixelPoint};
-use crate::scene::{GeoreferenceError, Scene, SceneError, SceneReader, Window};
+use crate::scene::{GeoreferenceError, Scene, SceneError, Thumbnail};
 
 /// Longest side of the picture in pixels.
 const LONGEST_SIDE: usize = 2048;
@@ -110,50 +110,27 @@ pub fn file_name(scene: &Scene, scenes: usize) -> std::path::PathBuf {
 const DISPLAY_PERCENTILES: [f64; 2] = [0.1, 99.9];
 
 fn background(scene: &Scene, size: (usize, usize)) -> Result<RgbImage, SceneError> {
+    let thumbnail = Thumbnail::read(scene, size)?;
+    let [black, white] = thumbnail
+        .percentiles(DISPLAY_PERCENTILES)
+        .unwrap_or([0.0, 1.0]);
+    // A scene of one single value is black.
+    let range = if white > black { white - black } else { 1.0 };
     let pixels = size.0 * size.1;
-    let mut planes = vec![0f32; pixels * scene.bands.len()];
-    let mut valid = vec![0u8; pixels];
-    let whole = Window {
-        x: 0.0,
-        y: 0.0,
-        width: scene.width as f64,
-        height: scene.height as f64,
-    };
-    SceneReader::open(scene)?.read(whole, size, &mut planes, &mut valid)?;
-    let (black, white) = display_range(&planes, &valid);
-    let gray = |value: f32| ((value - black) / (white - black) * 255.0).clamp(0.0, 255.0) as u8;
-    let channel = |i: usize, c: usize| {
+    let gray = |i: usize, channel: usize| {
         // A scene of one band is grey; of many, the first three stand for red, green, blue.
-        let band = if scene.bands.len() >= 3 { c } else { 0 };
-        gray(planes[band * pixels + i])
+        let band = if scene.bands.len() >= 3 { channel } else { 0 };
+        let value = f64::from(thumbnail.planes[band * pixels + i]);
+        ((value - black) / range * 255.0).clamp(0.0, 255.0) as u8
     };
     Ok(RgbImage::from_fn(size.0 as u32, size.1 as u32, |x, y| {
         let i = y as usize * size.0 + x as usize;
-        if valid[i] == 1 {
-            Rgb([channel(i, 0), channel(i, 1), channel(i, 2)])
+        if thumbnail.valid[i] == 1 {
+            Rgb([gray(i, 0), gray(i, 1), gray(i, 2)])
         } else {
             UNSEEN_COLOR
         }
     }))
-}
-
-/// The values that become black and white, over all bands together so that colours keep their balance.
-fn display_range(planes: &[f32], valid: &[u8]) -> (f32, f32) {
-    let seen = planes
-        .chunks_exact(valid.len())
-        .flat_map(|plane| plane.iter().zip(valid));
-    let mut values: Vec<f32> = seen
-        .filter(|(_, v)| **v == 1)
-        .map(|(value, _)| *value)
-        .collect();
-    if values.is_empty() {
-        return (0.0, 1.0);
-    }
-    values.sort_by(f32::total_cmp);
-    let at =
-        |percentile: f64| values[(percentile / 100.0 * (values.len() - 1) as f64).round() as usize];
-    let (black, white) = (at(DISPLAY_PERCENTILES[0]), at(DISPLAY_PERCENTILES[1]));
-    (black, if white > black { white } else { black + 1.0 })
 }
 
 /// Draws a closed line `thickness` pixels wide, with a black line outside it.

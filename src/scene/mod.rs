@@ -13,6 +13,7 @@ mod open;
 mod radiometry;
 mod raster_io;
 mod reader;
+mod thumbnail;
 mod validity;
 
 pub use bands::BandError;
@@ -24,4 +25,5 @@ pub(crate) use open::{gdal_words, hex};
 pub use radiometry::{Radiometry, RadiometryError, RadiometryOptions, measure_stretch};
 pub use raster_io::set_block_cache_bytes;
 pub use reader::{SceneReader, Window};
+pub use thumbnail::Thumbnail;
 pub use validity::{NodataOption, ValidityRule};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::open::{Scene, SceneError};
-use super::reader::{SceneReader, Window};
+use super::thumbnail::Thumbnail;
 
 /// The side of the sample that percentiles are taken from, in pixels.
 const SAMPLE_SIDE: usize = 1024;
@@ -85,38 +85,10 @@ pub fn measure_stretch(
     percentiles: [f64; 2],
     range: [f64; 2],
 ) -> Result<Option<Radiometry>, SceneError> {
-    let mut reader = SceneReader::open(scene)?;
     let size = (scene.width.min(SAMPLE_SIDE), scene.height.min(SAMPLE_SIDE));
-    let pixels = size.0 * size.1;
-    let mut planes = vec![0.0f32; pixels * scene.bands.len()];
-    let mut valid = vec![0u8; pixels];
-    let whole = Window {
-        x: 0.0,
-        y: 0.0,
-        width: scene.width as f64,
-        height: scene.height as f64,
-    };
-    reader.read(whole, size, &mut planes, &mut valid)?;
-
-    let mut values: Vec<f32> = planes
-        .chunks_exact(pixels)
-        .flat_map(|plane| {
-            plane
-                .iter()
-                .zip(&valid)
-                .filter(|(_, v)| **v == 1)
-                .map(|(value, _)| *value)
-        })
-        .collect();
-    if values.is_empty() {
+    let Some([low, high]) = Thumbnail::read(scene, size)?.percentiles(percentiles) else {
         return Ok(None);
-    }
-    values.sort_by(f32::total_cmp);
-    let at = |percentile: f64| {
-        let rank = (percentile / 100.0 * (values.len() - 1) as f64).round() as usize;
-        f64::from(values[rank.min(values.len() - 1)])
     };
-    let (low, high) = (at(percentiles[0]), at(percentiles[1]));
     // A scene of one single value has nothing to stretch: keep its value at the low end.
     let scale = if high > low {
         (range[1] - range[0]) / (high - low)
