@@ -20,8 +20,8 @@ use crate::scene::{Georeference, Scene, SceneOptions};
   kilnsight evaluate run --truth annotations.coco.json --json > report.json
   kilnsight evaluate boxes.geojson --truth annotations.coco.json --scenes 'scenes/*.tif'
 
-A run is compared scene by scene, with all detections down to the lowest score that the scan kept. In COCO
-labels an image stands for the scene of the same name.")]
+A run is compared scene by scene, with all detections down to the lowest score that the scan kept. \
+In COCO labels an image stands for the scene of the same name.")]
 pub(super) struct EvaluateArgs {
     /// Run directory, or a GeoJSON file of boxes with `score`
     #[arg(value_name = "RUN|FILE")]

@@ -13,7 +13,7 @@ use super::{Common, ExitStatus, UsageError};
 use crate::model::Model;
 use crate::run::{
     CLUSTER_DISTANCE_M, CLUSTER_MIN, Existing, Progress, ScanRequest, ScanSummary, Settings,
-    expand_scenes, scan,
+    counted, expand_scenes, scan,
 };
 use crate::scene::NodataOption;
 
@@ -239,13 +239,4 @@ fn print_summary(summary: &ScanSummary, out: &std::path::Path) -> std::io::Resul
         out = out.display()
     )?;
     stdout.flush()
-}
-
-/// "1 site", "2 sites".
-fn counted(count: u64, noun: &str) -> String {
-    if count == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{count} {noun}s")
-    }
 }

@@ -24,7 +24,9 @@ pub enum LoadError {
         known: String,
     },
     /// A file of the model cannot be read.
-    #[error("`{path}` cannot be read: {source}")]
+    #[error(
+        "`{path}` cannot be read: {source}; a model is a folder with `model.onnx` and its card `model.json`, or an `.onnx` file with a `.json` card beside it"
+    )]
     Unreadable {
         /// The file.
         path: String,

@@ -166,7 +166,7 @@ impl OnnxDetector {
                     names(&outputs)
                 )));
             };
-            check_sides(name, &output.shape, channels, "by the card").map_err(disagree)?;
+            check_sides(name, &output.shape, channels, "the card says so").map_err(disagree)?;
         }
         Ok(())
     }

@@ -23,5 +23,5 @@ pub use load::{LoadRunError, LoadedRun};
 pub use plan::PlanDifference;
 pub use progress::{Progress, SilentProgress};
 pub use record::{Counts, Failure, RunRecord};
-pub use scan::{Existing, ScanRequest, ScanSummary, scan};
+pub use scan::{Existing, ScanRequest, ScanSummary, counted, scan};
 pub use settings::{CLUSTER_DISTANCE_M, CLUSTER_MIN, STORE_SCORE, Settings};

@@ -114,7 +114,24 @@ pub(super) fn differences(
     for (key, value) in &new {
         let was = old.get(key).unwrap_or(&Value::Null);
         // The path of the area does not matter, its polygons do.
-        if was != value && key != "aoi" {
+        if key == "aoi_sha256" && was != value {
+            let name = |s: &Settings| {
+                s.aoi
+                    .as_ref()
+                    .map_or_else(|| "everything".to_owned(), |path| format!("`{path}`"))
+            };
+            let now_name = if before.parameters.aoi == now.parameters.aoi {
+                "the same file with other polygons".to_owned()
+            } else {
+                name(&now.parameters)
+            };
+            note(
+                "the area of interest".into(),
+                name(&before.parameters),
+                now_name,
+                false,
+            );
+        } else if was != value && key != "aoi" {
             note(
                 format!("`{key}`"),
                 was.to_string(),

@@ -348,14 +348,11 @@ impl ScanSummary {
     pub fn files(&self, out: &Path) -> Vec<(PathBuf, String)> {
         let c = &self.counts;
         let mut files = vec![
-            (out.join("sites.geojson"), format!("{} sites", c.sites)),
-            (
-                out.join("clusters.geojson"),
-                format!("{} clusters of sites", c.clusters),
-            ),
+            (out.join("sites.geojson"), counted(c.sites, "site")),
+            (out.join("clusters.geojson"), counted(c.clusters, "cluster")),
             (
                 out.join("detections.geojson"),
-                format!("{} detections", c.detections),
+                counted(c.detections, "detection"),
             ),
             (
                 out.join("coverage.geojson"),
@@ -380,5 +377,14 @@ impl ScanSummary {
             )
         }));
         files
+    }
+}
+
+/// "1 site", "2 sites".
+pub fn counted(count: u64, noun: &str) -> String {
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
     }
 }

@@ -1,0 +1,434 @@
+//! What is said, and with which exit code, when something is wrong.
+//!
+//! Every message is one line that begins with `error:`, names what is wrong, and says what to do.
+
+use serde_json::json;
+
+use crate::fixture::{Fixture, Pixels, blob, field};
+use crate::harness::{Outcome, Workspace, gdal_tool};
+
+/// Commands, and what came of them, as a table for a person to read.
+struct Table {
+    space: Workspace,
+    text: String,
+}
+
+impl Table {
+    fn new() -> Self {
+        let space = Workspace::new();
+        Fixture::new((96, 80), vec![blob(48.0, 40.0)]).write(&space, "good.tif");
+        Self {
+            space,
+            text: String::new(),
+        }
+    }
+
+    /// Runs a command that must fail with one line.
+    fn add(&mut self, what: &str, arguments: &str) {
+        use std::fmt::Write;
+        let outcome = self.space.run(arguments);
+        let Outcome { code, stderr, .. } = &outcome;
+        assert!(
+            stderr.starts_with("error: ") && stderr.lines().count() == 1,
+            "{what}\n{outcome:?}"
+        );
+        let code = code.unwrap_or_else(|| panic!("{what}: killed\n{outcome:?}"));
+        writeln!(self.text, "{what}\n  {code}  {}", stderr.trim_end()).unwrap();
+    }
+
+    fn scene(&mut self, what: &str, scene: &str) {
+        self.add(
+            what,
+            &format!("scan {scene} --model blob --out run --workers 1"),
+        );
+    }
+
+    fn area(&mut self, what: &str, area: &str) {
+        self.scene(what, &format!("good.tif --aoi {area}"));
+    }
+
+    fn model(&mut self, what: &str, model: &str) {
+        self.add(
+            what,
+            &format!("scan good.tif --model {model} --out run --workers 1"),
+        );
+    }
+}
+
+#[test]
+fn scenes_that_cannot_be_scanned() {
+    let mut table = Table::new();
+    let space = &table.space;
+    let plain = || Fixture::new((96, 80), vec![blob(48.0, 40.0)]);
+    space.write("text.tif", "This is no picture.");
+    space.write("empty.tif", "");
+    let mut fixture = plain();
+    fixture.place = None;
+    fixture.write(space, "nowhere.tif");
+    let mut fixture = plain();
+    fixture.bands.truncate(2);
+    fixture.write(space, "two-bands.tif");
+    let mut fixture = plain();
+    fixture.bands = vec![("", 1.0); 4];
+    // Left alone, GDAL takes four bands of bytes for red, green, blue and alpha.
+    fixture.options = vec!["PHOTOMETRIC=MINISBLACK"];
+    fixture.write(space, "four-bands.tif");
+    fixture.bands = ["B08", "B11", "B12"].map(|name| (name, 1.0)).to_vec();
+    fixture.write(space, "infrared.tif");
+    let mut fixture = plain();
+    fixture.pixels = Pixels::UInt16;
+    fixture.write(space, "wide.tif");
+    write_palette(space, "palette.tif");
+    let folder = space.path("");
+    gdal_tool(
+        &folder,
+        [
+            "gdal_translate",
+            "-q",
+            "-ot",
+            "CFloat32",
+            "good.tif",
+            "complex.tif",
+        ],
+        "",
+    );
+    std::fs::create_dir(space.path("bare")).unwrap();
+
+    table.scene("a file that is not there", "gone.tif");
+    table.scene("text", "text.tif");
+    table.scene("an empty file", "empty.tif");
+    table.scene("a folder without rasters", "bare");
+    table.scene("a pattern that matches nothing", "*.jp2");
+    table.scene("no georeference", "nowhere.tif");
+    table.scene("too few bands", "two-bands.tif");
+    table.scene("four bands without names", "four-bands.tif");
+    table.scene("bands of other names", "infrared.tif");
+    table.scene("a band that is not there", "good.tif --bands 1,2,nir");
+    table.scene("too few bands named", "good.tif --bands 1,2");
+    table.scene("a colour table", "palette.tif");
+    table.scene("complex numbers", "complex.tif");
+    table.scene("16 bits, and nothing says what they mean", "wide.tif");
+    table.scene("two that are wrong", "gone.tif text.tif");
+    insta::assert_snapshot!(table.text);
+    assert!(!table.space.path("run").exists(), "nothing was scanned");
+}
+
+#[test]
+fn areas_of_interest_that_cannot_be_used() {
+    let mut table = Table::new();
+    let collection = |features: serde_json::Value| {
+        json!({"type": "FeatureCollection", "features": features}).to_string()
+    };
+    let feature = |geometry: serde_json::Value| json!([{"type": "Feature", "properties": {}, "geometry": geometry}]);
+    let square = |x: f64, y: f64, side: f64| {
+        json!({"type": "Polygon", "coordinates": [[
+            [x, y], [x + side, y], [x + side, y + side], [x, y + side], [x, y],
+        ]]})
+    };
+    let space = &table.space;
+    space.write("empty.geojson", "");
+    space.write("nothing.geojson", collection(json!([])));
+    let point = json!({"type": "Point", "coordinates": [79.0, 27.1]});
+    space.write("points.geojson", collection(feature(point)));
+    space.write(
+        "metres.geojson",
+        collection(feature(square(300_000.0, 2_990_000.0, 1000.0))),
+    );
+    space.write(
+        "elsewhere.geojson",
+        collection(feature(square(10.0, 50.0, 0.1))),
+    );
+    space.write(
+        "broken.geojson",
+        "{\"type\": \"FeatureCollection\", \"features\": [",
+    );
+
+    table.area("a file that is not there", "gone.geojson");
+    table.area("an empty file", "empty.geojson");
+    table.area("half a file", "broken.geojson");
+    table.area("no features", "nothing.geojson");
+    table.area("points only", "points.geojson");
+    table.area("metres", "metres.geojson");
+    table.area("another country", "elsewhere.geojson");
+    table.area("a box of three numbers", "79,27,80");
+    table.area("a box of five numbers", "79,27,80,28,29");
+    table.area("a box with north and south swapped", "79,28,80,27");
+    table.area("a box of latitudes first", "27,179,28,180");
+    table.area("a box with a letter", "79,27,80,x");
+    table.area("a box elsewhere", "10,50,11,51");
+    insta::assert_snapshot!(table.text);
+}
+
+#[test]
+fn models_that_cannot_be_used() {
+    let mut table = Table::new();
+    let space = &table.space;
+    let as_is = |_: &mut serde_json::Value| {};
+    // Without a digest the card does not notice that the ONNX file is another one.
+    let unsigned = |card: &mut serde_json::Value| card["kilnsight:sha256"] = json!(null);
+    for (name, content) in [("corrupt", "no ONNX at all"), ("hollow", "")] {
+        space.write_model(name, unsigned);
+        space.write(&format!("{name}/model.onnx"), content);
+    }
+    space.write_model("replaced", as_is);
+    space.write("replaced/model.onnx", "another file");
+    space.write_model("cardless", as_is);
+    std::fs::remove_file(space.path("cardless/model.json")).unwrap();
+    space.write_model("onnxless", as_is);
+    std::fs::remove_file(space.path("onnxless/model.onnx")).unwrap();
+    space.write_model("scribbled", as_is);
+    space.write("scribbled/model.json", "model: blob\n");
+    std::fs::create_dir(space.path("bare")).unwrap();
+    space.write_model("misnamed-input", |card| {
+        card["mlm:input"][0]["name"] = json!("pixels");
+    });
+    space.write_model("misnamed-output", |card| {
+        card["kilnsight:center"]["heatmap"] = json!("heat");
+    });
+    space.write_model("four-bands", |card| {
+        card["mlm:input"][0]["bands"] = json!(["red", "green", "blue", "nir"]);
+        card["mlm:input"][0]["input"]["shape"] = json!([-1, 4, -1, -1]);
+    });
+    space.write_model("two-classes", |card| {
+        let classes = json!([{"value": 0, "name": "kiln"}, {"value": 1, "name": "camp"}]);
+        card["mlm:output"][0]["classification:classes"] = classes;
+    });
+    space.write_model("other-head", |card| card["kilnsight:head"] = json!("yolo"));
+    space.write_model("no-gsd", |card| card["kilnsight:gsd_m"] = json!(null));
+    space.write_model("later", |card| card["kilnsight:card_version"] = json!(2));
+
+    table.model("a folder that is not there", "no/such/model");
+    table.model("a folder without a model", "bare");
+    table.model("no card", "cardless");
+    table.model("no ONNX file", "onnxless");
+    table.model("a card that is not JSON", "scribbled");
+    table.model("a card without its resolution", "no-gsd");
+    table.model("a card of a later format", "later");
+    table.model("a head that this version does not read", "other-head");
+    table.model("another ONNX file than the card's", "replaced");
+    table.model("an ONNX file of text", "corrupt");
+    table.model("an ONNX file of no bytes", "hollow");
+    table.model("an input of another name", "misnamed-input");
+    table.model("an output of another name", "misnamed-output");
+    table.model("another number of bands", "four-bands");
+    table.model("another number of classes", "two-classes");
+    insta::assert_snapshot!(table.text);
+    assert!(!table.space.path("run").exists(), "nothing was scanned");
+}
+
+#[test]
+fn run_directories_that_cannot_be_written() {
+    let mut table = Table::new();
+    let scan = |out: &str| format!("scan good.tif --model blob --workers 1 --out {out}");
+    table.space.write("file", "not a folder");
+    table.add("a file of that name", &scan("file"));
+    table.add("a folder under a file", &scan("file/run"));
+    // The tests may run as root, to whom no folder is forbidden; here even root makes none.
+    table.add("a folder where none can be made", &scan("/proc/run"));
+    std::fs::create_dir(table.space.path("text")).unwrap();
+    table.space.write(
+        "text/ledger.sqlite",
+        "my notes on ledgers, which are no ledger at all",
+    );
+    table.add("a ledger that is text", &scan("text"));
+    std::fs::create_dir(table.space.path("database")).unwrap();
+    let other = rusqlite::Connection::open(table.space.path("database/ledger.sqlite")).unwrap();
+    other
+        .execute_batch("CREATE TABLE notes (line TEXT)")
+        .unwrap();
+    drop(other);
+    table.add("a ledger that is another database", &scan("database"));
+    insta::assert_snapshot!(table.text);
+    let kept = std::fs::read_to_string(table.space.path("text/ledger.sqlite")).unwrap();
+    assert!(
+        kept.starts_with("my notes"),
+        "what is not ours is left alone"
+    );
+}
+
+#[test]
+fn labels_that_cannot_be_compared() {
+    let mut table = Table::new();
+    table.space.scan("good.tif");
+    let labels = |labels: &str| format!("evaluate run --truth {labels}");
+    let space = &table.space;
+    space.write("empty.json", "");
+    space.write(
+        "half.json",
+        "{\"type\": \"FeatureCollection\", \"features\": [",
+    );
+    space.write("other.json", "{\"places\": []}");
+    space.write(
+        "nothing.json",
+        "{\"type\": \"FeatureCollection\", \"features\": []}",
+    );
+    let square = |positions: serde_json::Value| {
+        json!({"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [positions]}})
+            .to_string()
+    };
+    space.write(
+        "metres.json",
+        square(json!([
+            [3e5, 3e6],
+            [3.1e5, 3e6],
+            [3.1e5, 3.1e6],
+            [3e5, 3e6]
+        ])),
+    );
+    space.write(
+        "swapped.json",
+        square(json!([
+            [27.0, 178.9],
+            [27.1, 178.9],
+            [27.1, 179.0],
+            [27.0, 178.9]
+        ])),
+    );
+    space.write(
+        "elsewhere.json",
+        square(json!([[10, 50], [10.1, 50], [10.1, 50.1], [10, 50]])),
+    );
+    space.write(
+        "coco.json",
+        json!({"images": [{"id": 1, "file_name": "other.png"}], "annotations": [
+            {"image_id": 1, "bbox": [1, 2, 3, 4]},
+        ]})
+        .to_string(),
+    );
+    space.write(
+        "dangling.json",
+        json!({"images": [{"id": 1, "file_name": "good.png"}], "annotations": [
+            {"image_id": 7, "bbox": [1, 2, 3, 4]},
+        ]})
+        .to_string(),
+    );
+    std::fs::create_dir(space.path("bare")).unwrap();
+
+    table.add("labels that are not there", &labels("gone.json"));
+    table.add("an empty file", &labels("empty.json"));
+    table.add("half a file", &labels("half.json"));
+    table.add("JSON of another kind", &labels("other.json"));
+    table.add("no features", &labels("nothing.json"));
+    table.add("metres", &labels("metres.json"));
+    table.add("latitude first", &labels("swapped.json"));
+    table.add("another country", &labels("elsewhere.json"));
+    table.add("images of other scenes", &labels("coco.json"));
+    table.add("a label of no image", &labels("dangling.json"));
+    table.add("a run that is not there", "evaluate gone --truth coco.json");
+    table.add("a folder that is no run", "evaluate bare --truth coco.json");
+    table.add(
+        "detections that are a picture",
+        "evaluate good.tif --truth coco.json",
+    );
+    table.add(
+        "an overlap above one",
+        &format!("{} --iou 1.5", labels("coco.json")),
+    );
+    insta::assert_snapshot!(table.text);
+}
+
+#[test]
+fn one_bad_scene_among_good_ones_is_named_and_the_others_are_scanned() {
+    let space = Workspace::new();
+    let fixture = Fixture::new((96, 80), vec![blob(48.0, 40.0)]);
+    fixture.write(&space, "a.tif");
+    fixture.write(&space, "c.tif");
+    space.write("b.tif", "This is no picture.");
+    let outcome = space.run("scan a.tif b.tif c.tif --model blob --out run --workers 1");
+    assert_eq!(outcome.code, Some(3), "{outcome:?}");
+    assert!(
+        outcome
+            .stdout
+            .contains("failed: b.tif: `b.tif` cannot be opened")
+    );
+    let run = space.read_run("run");
+    let record = run.record();
+    assert_eq!(record["counts"]["scenes"], 2);
+    assert_eq!(record["failures"].as_array().unwrap().len(), 1);
+    assert_eq!(record["failures"][0]["scene"], "b.tif");
+    assert_eq!(run.layer("detections").len(), 2);
+}
+
+#[test]
+fn a_truncated_scene_is_scanned_as_far_as_it_can_be_read() {
+    let space = Workspace::new();
+    let fixture = Fixture::new((400, 400), field((400, 400), 50.0, 30));
+    fixture.write(&space, "whole.tif");
+    // Rows in strips, in order and uncompressed: what is cut off is the lower part.
+    gdal_tool(
+        &space.path(""),
+        [
+            "gdal_translate",
+            "-q",
+            "-co",
+            "INTERLEAVE=PIXEL",
+            "-co",
+            "BLOCKYSIZE=1",
+            "whole.tif",
+            "a.tif",
+        ],
+        "",
+    );
+    let file = std::fs::File::options()
+        .write(true)
+        .open(space.path("a.tif"))
+        .unwrap();
+    file.set_len(file.metadata().unwrap().len() * 6 / 10)
+        .unwrap();
+    let scan = "scan a.tif --model blob --out run --workers 1";
+    let outcome = space.run(scan);
+    assert_eq!(outcome.code, Some(3), "{outcome:?}");
+    let run = space.read_run("run");
+    let record = run.record();
+    let chips = record["counts"]["chips"].clone();
+    assert!(chips["failed"].as_u64().unwrap() > 0 && chips["scanned"].as_u64().unwrap() > 0);
+    let failure = &record["failures"][0];
+    assert_eq!(
+        (&failure["scene"], &failure["chips"]),
+        (&json!("a"), &chips["failed"])
+    );
+    let reason = failure["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("the file may be truncated or damaged"),
+        "{reason}"
+    );
+    assert!(
+        outcome
+            .stdout
+            .contains(&format!("failed: a ({} chips)", chips["failed"])),
+        "{outcome:?}"
+    );
+
+    let coverage = run.layer("coverage");
+    coverage.assert_valid();
+    let (scanned, failed) = (coverage.area_km2("scanned"), coverage.area_km2("failed"));
+    assert!(((scanned + failed) / 16.0 - 1.0).abs() < 2e-3);
+    assert!((0.3..0.6).contains(&(failed / 16.0)), "{failed} km2");
+    let found = run.layer("sites").len();
+    assert!(
+        (20..50).contains(&found),
+        "{found} of {}",
+        fixture.blobs.len()
+    );
+
+    // Failed chips are tried again, and fail again.
+    let before = run.results();
+    assert_eq!(space.run(scan).code, Some(3));
+    assert_eq!(before, run.results());
+}
+
+fn write_palette(space: &Workspace, name: &str) {
+    use gdal::raster::{ColorEntry, ColorTable, PaletteInterpretation};
+    let mut fixture = Fixture::new((96, 80), vec![blob(48.0, 40.0)]);
+    fixture.bands.truncate(1);
+    fixture.options = vec!["PHOTOMETRIC=PALETTE"];
+    fixture.write(space, name);
+    let options = gdal::DatasetOptions {
+        open_flags: gdal::GdalOpenFlags::GDAL_OF_UPDATE,
+        ..Default::default()
+    };
+    let dataset = gdal::Dataset::open_ex(space.path(name), options).unwrap();
+    let mut colors = ColorTable::new(PaletteInterpretation::Rgba);
+    colors.set_color_entry(1, &ColorEntry::rgba(200, 0, 0, 255));
+    dataset.rasterband(1).unwrap().set_color_table(&colors);
+}

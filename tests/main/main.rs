@@ -1,0 +1,41 @@
+//! The program from outside: the built binary on small made-up scenes, and the library where a seam is needed.
+//!
+//! One test binary, since linking GDAL takes its time. Models come from `scripts/make_test_model.py`; scenes are
+//! written by each test into a folder of its own. ONNX Runtime must be where `scripts/setup.sh` puts it, and
+//! GDAL's command line tools must be installed: positions are compared with theirs.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that cannot go on fails the test"
+)]
+
+// What the tests stand on: running the program, writing scenes, reading layers.
+mod fixture;
+mod harness;
+mod layers;
+
+// A scan from scene to sites: what is written, and whether it is right.
+mod scan;
+// Where things are on Earth, in every kind of grid a scene may have.
+mod georeference;
+// The same bytes, however the work was cut up or interrupted.
+mod determinism;
+// The same sites, wherever the grid of chips starts.
+mod grid;
+// The pipeline alone, with detectors that misbehave.
+mod pipeline;
+// Empty pixels, edges, areas of interest: what was not seen.
+mod nodata;
+// Bands, numbers and resolutions of scenes that are not what the model was trained on.
+mod radiometry;
+// Several scenes of one place.
+mod scenes;
+// What is said, and with which exit code, when something is wrong.
+mod bad_input;
+// Run directories that hold something already.
+mod run_directory;
+// Detections against labels.
+mod evaluate;
+// The small commands, the help, the manners on the command line.
+mod commands;
