@@ -1,0 +1,100 @@
+"""The kiln network: a small U-shaped, fully convolutional net with one prediction per pixel.
+
+Shapes below are N x C x H x W; H and W are multiples of `SIZE_MULTIPLE`. The input is RGB scaled to
+0..1 (DN / 255); 0 in every band is "no data" and is also what convolutions pad with, so that the
+border of a chip looks to the net like the border of a swath.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+SIZE_MULTIPLE = 8
+"""Three halvings: input height and width must be multiples of this."""
+
+HEADS = {"heatmap": 1, "offset": 2, "size_xy": 2, "size_lw": 2, "angle": 2}
+"""Channels of each output map. `size_xy` is ln(width, height) of the axis-aligned box, `size_lw`
+ln(length, width) of the oriented one, `angle` (cos 2t, sin 2t), `offset` pixels; all in input
+pixels. Both kinds of box are learned, so that they can be compared; export writes one."""
+
+TYPICAL_SIZE_XY = (10.0, 9.0)
+TYPICAL_SIZE_LW = (11.5, 5.6)
+"""Pixels; where the size heads start, so that training only learns the difference."""
+
+
+def with_log_bands(image):
+    """Append log-scaled copies of the bands: N x 3 -> N x 6.
+
+    Tiles differ mostly by a gain per band; on a log scale a gain is a shift, which a convolution
+    can ignore. Zero stays zero.
+    """
+    return torch.cat([image, torch.log1p(image * 30.0) / 3.4], dim=1)
+
+
+def conv(inputs, outputs, stride=1, kernel=3):
+    """Convolution, batch norm, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+class Up(nn.Module):
+    """Project, double the size, add the skip connection, convolve."""
+
+    def __init__(self, inputs, outputs, convolutions=1):
+        super().__init__()
+        self.project = conv(inputs, outputs, kernel=1)
+        self.mix = nn.Sequential(*(conv(outputs, outputs) for _ in range(convolutions)))
+
+    def forward(self, below, skip):
+        """N x C x H x W from below and its skip connection of twice the size."""
+        grown = F.interpolate(self.project(below), scale_factor=2.0, mode="nearest")
+        return self.mix(grown + skip)
+
+
+class KilnNet(nn.Module):
+    """Maps an image N x 3 x H x W to raw head outputs, each N x C x H x W (see `HEADS`).
+
+    All work is done at half the resolution and below; the last layer answers for the four pixels
+    of each of its cells. Layers at full resolution would double the time and gain little.
+    """
+
+    def __init__(self, widths=(32, 64, 112)):
+        super().__init__()
+        half, quarter, eighth = widths
+        self.down2 = nn.Sequential(conv(6, half, stride=2, kernel=5), conv(half, half))
+        self.down3 = nn.Sequential(conv(half, quarter, stride=2), conv(quarter, quarter))
+        self.down4 = nn.Sequential(
+            conv(quarter, eighth, stride=2), conv(eighth, eighth), conv(eighth, eighth)
+        )
+        self.up3 = Up(eighth, quarter, 2)
+        self.up2 = Up(quarter, half, 2)
+        self.last = conv(half, 2 * half)
+        self.heads = nn.Conv2d(2 * half, 4 * sum(HEADS.values()), 1)
+        self._start_heads()
+
+    def _start_heads(self):
+        """Start from "no kiln anywhere, of typical size": the focal loss diverges otherwise."""
+        start = {
+            "heatmap": [-4.0],
+            "offset": [0.0, 0.0],
+            "size_xy": np.log(TYPICAL_SIZE_XY),
+            "size_lw": np.log(TYPICAL_SIZE_LW),
+            "angle": [0.0, 0.0],
+        }
+        values = np.concatenate([start[name] for name in HEADS])
+        with torch.no_grad():
+            self.heads.weight.mul_(0.1)
+            self.heads.bias.copy_(torch.from_numpy(values).repeat_interleave(4))
+
+    def forward(self, image):
+        """Image N x 3 x H x W to raw maps by head name, each N x C x H x W."""
+        x2 = self.down2(with_log_bands(image))
+        x3 = self.down3(x2)
+        x = self.up3(self.down4(x3), x3)
+        x = self.last(self.up2(x, x2))
+        maps = F.pixel_shuffle(self.heads(x), 2).split(list(HEADS.values()), dim=1)
+        return dict(zip(HEADS, maps, strict=True))

@@ -1,0 +1,54 @@
+"""Running a network on whole images."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from decode import detections
+from network import SIZE_MULTIPLE
+
+STYLES = ("oriented", "plain")
+
+
+class Detector(nn.Module):
+    """The network as it is exported: named maps that a decoder can read as they are.
+
+    Boxes are averaged over the 3 x 3 pixels round each pixel, weighted by the heat map: all of
+    them learned to describe the same kiln, so their mean is steadier than one of them.
+    `style` is `oriented` (length, width, angle) or `plain` (size along x, size along y).
+    """
+
+    def __init__(self, net, style):
+        super().__init__()
+        self.net = net
+        self.style = style
+
+    @property
+    def names(self):
+        """Names of the outputs, in order."""
+        return ["heatmap", "size", "offset"] + (["angle"] if self.style == "oriented" else [])
+
+    def forward(self, image):
+        """N x 3 x H x W in 0..1 to heatmap (N x 1), size, offset and perhaps angle (N x 2)."""
+        maps = self.net(image)
+        heat = maps["heatmap"].sigmoid()
+        weight = heat + 1e-4
+        total = F.avg_pool2d(weight, 3, 1, 1)
+
+        def steady(values):
+            return F.avg_pool2d(values * weight, 3, 1, 1) / total
+
+        if self.style == "plain":
+            return heat, steady(maps["size_xy"]), steady(maps["offset"])
+        return heat, steady(maps["size_lw"]), steady(maps["offset"]), steady(maps["angle"])
+
+
+@torch.no_grad()
+def predict(detector, pixels):
+    """Detections (boxes N x 5, scores N) of an image 3 x H x W uint8 of any size."""
+    height, width = pixels.shape[1:]
+    padding = (0, -width % SIZE_MULTIPLE, 0, -height % SIZE_MULTIPLE)
+    image = F.pad(torch.from_numpy(pixels.astype(np.float32))[None] / 255, padding)
+    maps = [m[0, :, :height, :width].numpy() for m in detector(image)]
+    return detections(dict(zip(detector.names, maps, strict=True)))

@@ -1,0 +1,127 @@
+"""Crops, targets, losses and the network on small cases; skipped where torch is missing."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("rasterio")
+
+import torch
+
+import augment
+import losses
+from boxes import envelopes
+from data import Tile, stretch
+from network import HEADS, KilnNet
+from predict import Detector, predict
+from synthetic import synthetic_tile
+from train import Settings, background_mosaic, train
+
+
+def dot_tile(oriented=True):
+    """A dark tile with one bright kiln of 12 x 6 pixels, and its box."""
+    pixels = np.full((3, 128, 128), 20, np.uint8)
+    pixels[:, 57:63, 64:76] = 250
+    boxes = np.array([[70, 60, 12, 6, 0.0]])
+    return Tile(pixels, boxes, envelopes(boxes), oriented)
+
+
+@pytest.mark.parametrize("oriented", [True, False])
+def test_targets_follow_the_pixels_however_a_crop_is_turned(oriented):
+    rng = np.random.default_rng(0)
+    tile = dot_tile(oriented)
+    seen = 0
+    for _ in range(20):
+        view = augment.random_view(rng, tile)
+        crop = augment.cut([tile], [view])
+        targets = augment.describe([tile], [view], crop)
+        bright = crop[0, 0] > 0.5
+        ys, xs = torch.nonzero(bright, as_tuple=True)
+        centre = int((targets.heatmap[0] == 1).sum())
+        inside = bright.any() and min(xs.min(), ys.min()) > 0
+        if inside and max(xs.max(), ys.max()) < augment.CROP - 1:
+            seen += 1
+            assert centre == 1
+            y, x = torch.nonzero(targets.heatmap[0] == 1)[0].tolist()
+            assert abs(xs.float().mean() - x) < 1.5
+            assert abs(ys.float().mean() - y) < 1.5
+            width, height = targets.size_xy[0].tolist()
+            assert abs((xs.max() - xs.min() + 1) - width) < 2.5
+            assert abs((ys.max() - ys.min() + 1) - height) < 2.5
+    assert seen > 5
+
+
+def test_ignored_regions_weigh_nothing():
+    tile = dot_tile()
+    tile.ignore = np.array([[10, 10, 30, 30.0]])
+    view = augment.View(np.array([40.0, 40.0]), np.eye(2))
+    targets = augment.describe([tile], [view], augment.cut([tile], [view]))
+    assert (targets.weight == 0).sum() == 20 * 20
+
+
+def test_outside_of_a_tile_is_no_data_and_colours_keep_it_so():
+    rng = np.random.default_rng(0)
+    view = augment.View(np.array([0.0, 64.0]), np.eye(2))
+    crop = augment.recolour(rng, augment.cut([dot_tile()], [view]))
+    half = augment.CROP // 2
+    assert (crop[..., :half] == 0).all()
+    assert (crop[..., half:] > 0).all()
+
+
+def test_giou_by_hand():
+    zero, size = torch.zeros(1, 2), torch.tensor([[10.0, 4.0]])
+    assert losses.giou(zero, size, zero, size).item() == pytest.approx(1)
+    # Side by side: nothing shared, no gap in the hull.
+    assert losses.giou(zero, size, torch.tensor([[10.0, 0.0]]), size).item() == pytest.approx(0)
+
+
+def test_envelope_size_agrees_with_the_geometry():
+    t = 0.6
+    angle = 2.0 * torch.tensor([[np.cos(2 * t), np.sin(2 * t)]], dtype=torch.float32)
+    x0, y0, x1, y1 = envelopes((0, 0, 12, 6, t))[0]
+    made = losses.envelope_size(torch.tensor([[12.0, 6.0]]), angle)[0].tolist()
+    assert made == pytest.approx([x1 - x0, y1 - y0], rel=1e-2)
+
+
+def test_focal_prefers_the_truth():
+    target = torch.zeros(1, 8, 8)
+    target[0, 3, 4] = 1
+    weight = torch.ones_like(target)
+    right, wrong = torch.full_like(target, -5), torch.full_like(target, -5)
+    right[0, 3, 4], wrong[0, 6, 6] = 5, 5
+    assert losses.focal(right, target, weight) < losses.focal(wrong, target, weight)
+
+
+def test_network_keeps_the_size_and_starts_with_nothing():
+    maps = KilnNet().eval()(torch.rand(2, 3, 40, 64))
+    assert {name: tuple(m.shape) for name, m in maps.items()} == {
+        name: (2, channels, 40, 64) for name, channels in HEADS.items()
+    }
+    assert maps["heatmap"].sigmoid().max() < 0.2
+
+
+def test_detector_takes_any_size():
+    boxes, scores = predict(Detector(KilnNet().eval(), "plain"), np.zeros((3, 50, 61), np.uint8))
+    assert boxes.shape == (len(scores), 5)
+
+
+def test_stretch_keeps_no_data():
+    pixels = np.array([[[0, 0, 500, 1000]]] * 3, np.uint16)
+    pixels[:, 0, 1] = (0, 0, 7)
+    made = stretch(pixels, (0, 0, 0), (1000, 1000, 1000))
+    assert made[:, 0, 0].tolist() == [0, 0, 0]
+    assert made[:, 0, 1].tolist() == [1, 1, 1]
+    assert made[0, 0, 2:].tolist() == [127, 255]
+
+
+def test_a_few_steps_of_training_run():
+    background = np.random.default_rng(0).integers(300, 3000, (20, 3, 32, 32)).astype(np.uint16)
+    mosaic = background_mosaic(np.random.default_rng(0), background)
+    assert mosaic.pixels.shape == (3, 128, 128)
+    settings = Settings(steps=2, kilns=2, synthetic=1, background=1)
+    lines = []
+    net = train(
+        [dot_tile(), dot_tile(False)], background, [synthetic_tile(5)], settings, lines.append
+    )
+    assert not net.training
+    assert len(lines) == 1

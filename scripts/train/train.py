@@ -1,0 +1,164 @@
+"""Training one network. Run as a program, it trains on every tile there is.
+
+The final network is not measured by itself: no tile is left to measure it on. Its figures are those
+of `cross_validate.py`, which trains the same way with one region left out.
+"""
+
+import argparse
+import copy
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import augment
+import losses
+from data import Tile, load_background, load_kilns, stretch
+from network import KilnNet
+from synthetic import synthetic_tiles
+
+
+@dataclass
+class Settings:
+    """How long and on what mix to train."""
+
+    steps: int = 2000
+    rate: float = 3e-3
+    decay: float = 0.02
+    kilns: int = 9
+    """Crops of labelled tiles in a batch."""
+    synthetic: int = 4
+    """Crops of synthetic scenes in a batch."""
+    background: int = 3
+    """Crops of kiln-free mosaics in a batch."""
+    average: float = 0.997
+    """Decay of the moving average of the weights, which is what is kept."""
+    seed: int = 1
+
+
+def fast_dtype():
+    """bfloat16 where the processor multiplies it in hardware, else None for plain float32."""
+    has = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    return torch.bfloat16 if has() else None
+
+
+class Average:
+    """Exponential moving average of a network's weights and statistics."""
+
+    def __init__(self, net, decay):
+        self.net = copy.deepcopy(net).requires_grad_(False)
+        self.decay = decay
+        self.steps = 0
+
+    @torch.no_grad()
+    def update(self, net):
+        """Move towards `net`, faster in the first steps."""
+        self.steps += 1
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        for kept, new in zip(
+            self.net.state_dict().values(), net.state_dict().values(), strict=True
+        ):
+            if kept.dtype.is_floating_point:
+                kept.lerp_(new, 1 - decay)
+            else:
+                kept.copy_(new)
+
+
+def background_mosaic(rng, pixels):
+    """A 128 x 128 `Tile` of 16 random kiln-free tiles (N x 3 x 32 x 32 uint16), stretched.
+
+    Some lack tiles: the border of what is seen must not look like a kiln.
+    """
+    picked = pixels[rng.integers(len(pixels), size=(4, 4))]
+    picked[rng.random((4, 4)) < rng.choice([0, 0.4])] = 0
+    mosaic = picked.transpose(2, 0, 3, 1, 4).reshape(3, 128, 128).astype(np.float32)
+    # A scene is stretched over all of it, so a stretch over other tiles must be fine, too.
+    wider = pixels[rng.integers(len(pixels), size=30)].transpose(1, 0, 2, 3).reshape(3, -1)
+    flat = wider if rng.random() < 0.5 else mosaic[:, mosaic.any(0)]
+    low = np.percentile(flat, rng.uniform(0, 1), axis=1)
+    high = np.percentile(flat, rng.uniform(98, 100), axis=1)
+    nothing = np.zeros((0, 5)), np.zeros((0, 4))
+    return Tile(stretch(mosaic, low, high), *nothing, oriented=True, region="background")
+
+
+def tile_weights(tiles):
+    """Chance of each tile to be drawn: by the root of its kilns, official labels counting twice."""
+    weights = np.array([np.sqrt(len(t.boxes) + 1) * (2 if t.oriented else 1) for t in tiles])
+    return weights / weights.sum()
+
+
+def train(tiles, background, synthetic, settings, log=print):
+    """Train on labelled `tiles`, `background` pixels (N x 3 x 32 x 32), `synthetic` tiles.
+
+    Any of the three may be empty. Returns the averaged network, in evaluation mode.
+    """
+    rng = np.random.default_rng(settings.seed)
+    torch.manual_seed(settings.seed)
+    net = KilnNet().to(memory_format=torch.channels_last).train()
+    average = Average(net, settings.average)
+    optimizer = torch.optim.AdamW(net.parameters(), settings.rate, weight_decay=settings.decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, settings.rate, settings.steps, pct_start=0.1
+    )
+    dtype = fast_dtype()
+    weights = tile_weights(tiles)
+    started, losses_seen = time.monotonic(), []
+    for step in range(1, settings.steps + 1):
+        picked = [tiles[i] for i in rng.choice(len(tiles), settings.kilns, p=weights)]
+        if len(background):
+            picked += [background_mosaic(rng, background) for _ in range(settings.background)]
+        if len(synthetic):
+            picked += [synthetic[i] for i in rng.integers(len(synthetic), size=settings.synthetic)]
+        image, targets = augment.batch(rng, picked)
+        image = image.contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", dtype=dtype or torch.bfloat16, enabled=dtype is not None):
+            maps = net(image)
+        loss = losses.total(maps, targets)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        optimizer.step()
+        schedule.step()
+        average.update(net)
+        losses_seen.append(loss.item())
+        if step % 200 == 0 or step == settings.steps:
+            recent = np.mean(losses_seen[-200:])
+            log(
+                f"step {step}/{settings.steps} loss {recent:.3f} {time.monotonic() - started:.0f} s"
+            )
+    return average.net.eval()
+
+
+def main():
+    """Train on all tiles and write the weights."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of labelled tiles")
+    parser.add_argument("--background", type=Path, required=True, help="folder of kiln-free tiles")
+    parser.add_argument("--out", type=Path, required=True, help="weights file to write")
+    parser.add_argument("--steps", type=int, default=Settings.steps)
+    parser.add_argument("--synthetic", type=int, default=300, help="number of synthetic tiles")
+    arguments = parser.parse_args()
+    warnings.filterwarnings("ignore", category=UserWarning)
+    tiles = load_kilns(arguments.data)
+    background, _ = load_background(arguments.background)
+    synthetic = synthetic_tiles(arguments.synthetic)
+    started = time.monotonic()
+    net = train(tiles, background, synthetic, Settings(steps=arguments.steps))
+    counts = {
+        "tiles": len(tiles),
+        "kilns": sum(len(t.boxes) for t in tiles),
+        "ignore_regions": sum(len(t.ignore) for t in tiles),
+        "background_tiles": len(background),
+        "synthetic_tiles": len(synthetic),
+        "synthetic_kilns": sum(len(t.boxes) for t in synthetic),
+        "steps": arguments.steps,
+        "seconds": round(time.monotonic() - started),
+    }
+    torch.save({"weights": net.state_dict(), "training": counts}, arguments.out)
+
+
+if __name__ == "__main__":
+    main()
