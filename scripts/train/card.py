@@ -114,8 +114,8 @@ licence. Attribution:
 ## Trained on
 
 - {training["tiles"]} Sentinel-2 tiles of 1.28 km in six districts of India and Bangladesh with
-  {training["kilns"]} kilns and {training["ignore_regions"]} ignore regions. 38 kilns (2 tiles) carry
-  the source's oriented boxes; 71 (40 tiles) were drawn by one person in a single pass,
+  {training["kilns"]} kilns and {training["ignore_regions"]} ignore regions. 38 kilns (2 tiles)
+  carry the source's oriented boxes; 71 (40 tiles) were drawn by one person in a single pass,
   axis-aligned, to 1-2 pixels, and **some kilns are missing** from them.
 - {training["background_tiles"]:,} kiln-free tiles of 320 m round one South American city.
 - {training["synthetic_tiles"]} synthetic tiles with {training["synthetic_kilns"]:,} drawn kilns

@@ -39,3 +39,5 @@ mod run_directory;
 mod evaluate;
 // The small commands, the help, the manners on the command line.
 mod commands;
+// The model and the demo scene that ship.
+mod shipped;
