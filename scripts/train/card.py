@@ -145,7 +145,7 @@ detections, so precision and recall are a little flattered.
 - *official* are the two tiles with the source's boxes (IN-*), *hand_drawn* the other four
   districts. With one tile each, IN-UP and IN-Bihar have no interval, and 10 to 22 kilns a district
   bear no fine comparison. These figures cannot be compared with published mAP.
-- The recipe was settled after looking at the two IN-* districts (four variants tried), and the
+- The recipe was settled after looking at the two IN-* districts (five variants tried), and the
   synthetic scenes were tuned by eye on tiles of all districts: "never seen" holds for the weights,
   not for their makers, and the IN-* figures are optimistic. One seed was trained; another moves
   all figures by some points.
