@@ -38,6 +38,14 @@ pub enum LedgerError {
         #[source]
         source: rusqlite::Error,
     },
+    /// No room left.
+    #[error(
+        "ledger `{path}` cannot grow, the disk is full: make room and give the same command again, it goes on from there"
+    )]
+    Full {
+        /// The file.
+        path: String,
+    },
     /// Some other file is in its place.
     #[error("`{path}` is not a ledger of kilnsight: choose another `--out`, or move the file away")]
     Foreign {
@@ -176,7 +184,7 @@ impl Ledger {
     fn wrap(&self, source: rusqlite::Error) -> LedgerError {
         let path = self.path.display().to_string();
         match source.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::NotADatabase) => LedgerError::Foreign { path },
+            Some(rusqlite::ErrorCode::DiskFull) => LedgerError::Full { path },
             _ => LedgerError::Sqlite { path, source },
         }
     }
@@ -268,7 +276,13 @@ impl Ledger {
             self.opened = Instant::now();
         }
         self.pending += 1;
-        self.sql(|c| insert(c, outcome))?;
+        if let Err(error) = self.sql(|c| insert(c, outcome)) {
+            // On a full disk SQLite gives up the whole transaction: there is nothing left to commit.
+            if self.connection.is_autocommit() {
+                self.pending = 0;
+            }
+            return Err(error);
+        }
         if self.pending >= BATCH_CHIPS || self.opened.elapsed() >= BATCH_AGE {
             self.commit()?;
         }
@@ -277,11 +291,14 @@ impl Ledger {
 
     /// Makes everything recorded so far durable.
     pub fn commit(&mut self) -> Result<(), LedgerError> {
-        if self.pending > 0 {
-            self.sql(|c| c.execute_batch("COMMIT"))?;
+        if self.pending == 0 {
+            return Ok(());
+        }
+        let committed = self.sql(|c| c.execute_batch("COMMIT"));
+        if committed.is_ok() || self.connection.is_autocommit() {
             self.pending = 0;
         }
-        Ok(())
+        committed
     }
 
     /// Hands all chips of a scene, in order, to `visit`.

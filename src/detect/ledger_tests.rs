@@ -161,3 +161,34 @@ fn a_later_format_is_refused() {
         Err(LedgerError::Version { found: 99, .. })
     ));
 }
+
+#[test]
+fn a_full_disk_loses_the_last_batch_and_nothing_else() {
+    let (_folder, path) = scratch();
+    let mut ledger = started(&path);
+    ledger.record(&outcome(0, 0.5)).unwrap();
+    ledger.commit().unwrap();
+    // A limit on the file stands for the end of the disk: SQLite reports both in the same way.
+    let pages: i64 = ledger
+        .connection
+        .query_row("PRAGMA page_count", [], |row| row.get(0))
+        .unwrap();
+    ledger
+        .connection
+        .execute_batch(&format!("PRAGMA max_page_count = {}", pages + 2))
+        .unwrap();
+    let error = (1..10_000)
+        .find_map(|chip| ledger.record(&outcome(chip, 0.5)).err())
+        .unwrap();
+    assert!(matches!(error, LedgerError::Full { .. }), "{error}");
+    // Committing again says nothing new, and what was safe before still is.
+    ledger.commit().unwrap();
+    drop(ledger);
+    assert!(
+        Ledger::open(&path)
+            .unwrap()
+            .finished_chips(0)
+            .unwrap()
+            .contains(0)
+    );
+}

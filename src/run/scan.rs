@@ -315,11 +315,13 @@ fn detect(
         Ok::<(), LedgerError>(())
     });
     progress.end();
+    if let Err(PipelineError::Sink(error)) = finished {
+        return Err(error.into());
+    }
     ledger.commit()?;
     match finished {
         Ok(true) => Ok(resumed),
         Ok(false) => Err(ScanError::Interrupted { done, total }),
-        Err(PipelineError::Sink(error)) => Err(error.into()),
         Err(other) => Err(ScanError::Worker(other.to_string())),
     }
 }
