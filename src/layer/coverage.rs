@@ -2,7 +2,7 @@
 //!
 //! "Not detected" means something only where the scene was scanned. The layer is made from the ledger: a chip
 //! answers for its core, and where part of the core was not measured, for each of its
-//! [`CELLS`](crate::detect::CELLS) × `CELLS` cells (a sixteenth of a core: about 140 m for a 10 m model).
+//! [`CELLS`] × `CELLS` cells (a sixteenth of a core: about 140 m for a 10 m model).
 
 use geo::{BooleanOps, Contains, GeodesicArea, Polygon, Rect, coord, unary_union};
 use serde_json::{Map, json};

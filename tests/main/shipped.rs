@@ -71,6 +71,7 @@ fn the_shipped_model_finds_most_kilns_of_the_demo_scene() {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test that skips says so")]
 fn the_shipped_model_finds_most_kilns_of_real_tiles() {
     let tiles = in_checkout("../shared/data/kilns-s2");
     if !tiles.is_dir() {
