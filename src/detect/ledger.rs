@@ -184,6 +184,7 @@ impl Ledger {
     fn wrap(&self, source: rusqlite::Error) -> LedgerError {
         let path = self.path.display().to_string();
         match source.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::NotADatabase) => LedgerError::Foreign { path },
             Some(rusqlite::ErrorCode::DiskFull) => LedgerError::Full { path },
             _ => LedgerError::Sqlite { path, source },
         }
