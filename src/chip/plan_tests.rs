@@ -8,6 +8,9 @@ fn scene(width: usize, height: usize, pixel_m: f64) -> Scene {
     Scene {
         id: "s".into(),
         path: "s.tif".into(),
+        raster: None,
+        scaling: None,
+        clouds: None,
         date: None,
         width,
         height,

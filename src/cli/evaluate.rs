@@ -12,7 +12,7 @@ use crate::evaluate::{
     Detections, IouKind, Options, Pairing, Resampling, SceneInput, ScoredBox, Truth,
 };
 use crate::run::{LoadedRun, STORE_SCORE, expand_scenes};
-use crate::scene::{Georeference, Scene, SceneOptions};
+use crate::scene::{Georeference, Scene, SceneOptions, SceneSource};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -164,7 +164,7 @@ fn named_scenes(given: &[String]) -> anyhow::Result<Vec<ComparedScene>> {
     paths
         .iter()
         .map(|path| {
-            let scene = Scene::open(path, &SceneOptions::default())?;
+            let scene = Scene::open(&SceneSource::file(path), &SceneOptions::default())?;
             let georeference = scene.georeference().context("scene cannot be placed")?;
             Ok(ComparedScene {
                 id: scene.id,

@@ -15,7 +15,7 @@
 
 use ndarray::ArrayView3;
 
-use super::{ChipBox, DetectError};
+use super::{ChipBox, DetectError, Outputs, TensorInfo};
 use crate::geometry::{OrientedBox, PixelPoint};
 
 /// Names of the output tensors, from the card.
@@ -52,12 +52,36 @@ pub struct CenterOutputs<'a> {
 
 impl CenterHead {
     /// Names of all outputs that are read, with the number of channels each must have.
-    pub fn outputs(&self, classes: usize) -> Vec<(&str, usize)> {
+    fn outputs(&self, classes: usize) -> Vec<(&str, usize)> {
         let mut outputs = vec![(self.heatmap.as_str(), classes), (self.size.as_str(), 2)];
         outputs.extend(self.offset.as_deref().map(|name| (name, 2)));
         outputs.extend(self.angle.as_deref().map(|name| (name, 2)));
         outputs.extend(self.kind.as_deref().map(|name| (name, self.types.len())));
         outputs
+    }
+
+    /// Compares the outputs that a file declares with those that are read.
+    pub(super) fn check(&self, declared: &[TensorInfo], classes: usize) -> Result<(), String> {
+        for (name, channels) in self.outputs(classes) {
+            TensorInfo::find(declared, name)?.check_channels(channels, "the card says so")?;
+        }
+        Ok(())
+    }
+
+    /// The maps among all outputs.
+    pub(super) fn maps<'a>(
+        &self,
+        outputs: &'a Outputs<'_>,
+    ) -> Result<CenterOutputs<'a>, DetectError> {
+        let map = |name: &String| outputs.get(name, "1 × channels × rows × columns");
+        let optional = |name: &Option<String>| name.as_ref().map(map).transpose();
+        Ok(CenterOutputs {
+            heatmap: map(&self.heatmap)?,
+            size: map(&self.size)?,
+            offset: optional(&self.offset)?,
+            angle: optional(&self.angle)?,
+            kind: optional(&self.kind)?,
+        })
     }
 
     /// Boxes at the peaks scoring at least `min_score`, for a chip of `chip_size` (columns, rows) pixels.

@@ -10,6 +10,7 @@
 mod card;
 mod center;
 mod load;
+mod outputs;
 mod runtime;
 mod session;
 
@@ -21,6 +22,7 @@ use crate::geometry::OrientedBox;
 pub use card::{CardError, ModelCard, Stretch, ValueScaling};
 pub use center::{CenterHead, CenterOutputs};
 pub use load::{LoadError, Model, shipped_models};
+pub use outputs::Outputs;
 pub use runtime::{RuntimeError, RuntimeInfo, runtime_info};
 pub use session::{OnnxDetector, SessionError, TensorInfo};
 
@@ -68,7 +70,7 @@ pub trait Detector: Send {
     ) -> Result<Vec<ChipBox>, DetectError>;
 }
 
-/// The output heads that can be decoded.
+/// The output heads that can be decoded. Each has a file of its own that knows its tensors and nothing else.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Head {
     /// Heat map of centres with box sizes.
@@ -80,6 +82,33 @@ impl Head {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Center(_) => "center",
+        }
+    }
+
+    /// Types within a class that it tells apart; mostly none.
+    pub fn types(&self) -> &[String] {
+        match self {
+            Self::Center(head) => &head.types,
+        }
+    }
+
+    /// Whether the outputs that an ONNX file declares are those that this head reads, for a model of `classes`
+    /// classes. Says in words what does not fit.
+    pub(super) fn check(&self, outputs: &[TensorInfo], classes: usize) -> Result<(), String> {
+        match self {
+            Self::Center(head) => head.check(outputs, classes),
+        }
+    }
+
+    /// Boxes scoring at least `min_score` in a chip of `chip_size` (columns, rows) pixels.
+    pub fn decode(
+        &self,
+        outputs: &Outputs<'_>,
+        chip_size: (usize, usize),
+        min_score: f32,
+    ) -> Result<Vec<ChipBox>, DetectError> {
+        match self {
+            Self::Center(head) => head.decode(&head.maps(outputs)?, chip_size, min_score),
         }
     }
 }

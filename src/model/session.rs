@@ -1,16 +1,15 @@
 //! One ONNX Runtime session, and the detector made of it.
 
-use ndarray::{ArrayView3, ArrayView4, Axis, Ix4};
+use ndarray::{ArrayView3, ArrayView4, Axis, CowArray};
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::{TensorElementType, TensorRef, ValueType};
 use thiserror::Error;
 
 use super::card::ModelCard;
-use super::center::CenterOutputs;
 use super::load::Model;
 use super::runtime::{RuntimeError, environment};
-use super::{ChipBox, DetectError, Detector, Head};
+use super::{ChipBox, DetectError, Detector, Head, Outputs};
 
 /// Why a model cannot be run.
 #[derive(Debug, Error)]
@@ -104,13 +103,6 @@ impl OnnxDetector {
             model: card.name.clone(),
             what,
         };
-        let names = |tensors: &[TensorInfo]| {
-            tensors
-                .iter()
-                .map(|t| format!("`{}`", t.name))
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
         let inputs = self.inputs();
         let Some(input) = inputs.iter().find(|t| t.name == card.input) else {
             return Err(disagree(format!(
@@ -136,13 +128,9 @@ impl OnnxDetector {
                 names(&inputs)
             )));
         }
-        check_sides(
-            &input.name,
-            &input.shape,
-            card.bands.len(),
-            "the card names that many bands",
-        )
-        .map_err(disagree)?;
+        input
+            .check_channels(card.bands.len(), "the card names that many bands")
+            .map_err(disagree)?;
         for side in input.shape.iter().skip(2).filter(|s| **s > 0) {
             if usize::try_from(*side) != Ok(card.chip_px) {
                 return Err(disagree(format!(
@@ -157,35 +145,47 @@ impl OnnxDetector {
                 )));
             }
         }
-        let outputs = self.outputs();
-        let Head::Center(head) = &card.head;
-        for (name, channels) in head.outputs(card.classes.len()) {
-            let Some(output) = outputs.iter().find(|t| t.name == name) else {
-                return Err(disagree(format!(
-                    "the card reads output `{name}`, the file has {}",
-                    names(&outputs)
-                )));
-            };
-            check_sides(name, &output.shape, channels, "the card says so").map_err(disagree)?;
+        card.head
+            .check(&self.outputs(), card.classes.len())
+            .map_err(disagree)
+    }
+}
+
+impl TensorInfo {
+    /// The tensor of a name among those that a file declares.
+    pub(super) fn find<'a>(declared: &'a [Self], name: &str) -> Result<&'a Self, String> {
+        declared.iter().find(|t| t.name == name).ok_or_else(|| {
+            format!(
+                "the card reads output `{name}`, the file has {}",
+                names(declared)
+            )
+        })
+    }
+
+    /// Checks for batch × channels × height × width with a known number of channels; `why` it must be that one.
+    pub(super) fn check_channels(&self, channels: usize, why: &str) -> Result<(), String> {
+        let Self { name, shape, .. } = self;
+        if shape.len() != 4 {
+            return Err(format!(
+                "`{name}` has shape {shape:?}, expected four dimensions"
+            ));
+        }
+        if shape[1] > 0 && usize::try_from(shape[1]) != Ok(channels) {
+            return Err(format!(
+                "`{name}` has {} channels, expected {channels}: {why}",
+                shape[1]
+            ));
         }
         Ok(())
     }
 }
 
-/// Checks batch × channels × height × width with a known number of channels.
-fn check_sides(name: &str, shape: &[i64], channels: usize, why: &str) -> Result<(), String> {
-    if shape.len() != 4 {
-        return Err(format!(
-            "`{name}` has shape {shape:?}, expected four dimensions"
-        ));
-    }
-    if shape[1] > 0 && usize::try_from(shape[1]) != Ok(channels) {
-        return Err(format!(
-            "`{name}` has {} channels, expected {channels}: {why}",
-            shape[1]
-        ));
-    }
-    Ok(())
+fn names(tensors: &[TensorInfo]) -> String {
+    tensors
+        .iter()
+        .map(|t| format!("`{}`", t.name))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn tensor_info(outlet: &ort::value::Outlet) -> TensorInfo {
@@ -220,32 +220,12 @@ impl Detector for OnnxDetector {
             .session
             .run(ort::inputs![self.input.as_str() => TensorRef::from_array_view(batch).map_err(failed)?])
             .map_err(failed)?;
-        let map = |name: &str| -> Result<ArrayView3<'_, f32>, DetectError> {
-            let shape = |shape: Vec<usize>| DetectError::Shape {
-                output: name.to_owned(),
-                shape,
-                expected: "1 × channels × rows × columns".to_owned(),
-            };
-            let value = outputs.get(name).ok_or_else(|| shape(Vec::new()))?;
+        let mut tensors = Outputs::default();
+        let values: Vec<_> = outputs.iter().collect();
+        for (name, value) in &values {
             let array = value.try_extract_array::<f32>().map_err(failed)?;
-            let sides = array.shape().to_vec();
-            let array = array
-                .into_dimensionality::<Ix4>()
-                .map_err(|_other| shape(sides.clone()))?;
-            if array.dim().0 != 1 {
-                return Err(shape(sides));
-            }
-            Ok(array.index_axis_move(Axis(0), 0))
-        };
-        let optional = |name: &Option<String>| name.as_deref().map(&map).transpose();
-        let Head::Center(head) = &self.head;
-        let maps = CenterOutputs {
-            heatmap: map(&head.heatmap)?,
-            size: map(&head.size)?,
-            offset: optional(&head.offset)?,
-            angle: optional(&head.angle)?,
-            kind: optional(&head.kind)?,
-        };
-        head.decode(&maps, (columns, rows), min_score)
+            tensors.insert(name, CowArray::from(array))?;
+        }
+        self.head.decode(&tensors, (columns, rows), min_score)
     }
 }

@@ -36,7 +36,6 @@ pub(super) struct ModelIdentity {
 
 impl ModelIdentity {
     pub(super) fn of(model: &Model) -> Self {
-        let crate::model::Head::Center(head) = &model.card.head;
         Self {
             name: model.card.name.clone(),
             version: model.card.version.clone(),
@@ -44,7 +43,7 @@ impl ModelIdentity {
             card_sha256: model.card_sha256.clone(),
             license: model.card.license.clone(),
             classes: model.card.classes.clone(),
-            types: head.types.clone(),
+            types: model.card.head.types().to_vec(),
         }
     }
 }
@@ -161,6 +160,7 @@ fn scene_differences(
                 // The path may be spelt otherwise, or the scene moved.
                 let mut moved = same.clone();
                 moved.path.clone_from(&scene.path);
+                moved.raster.clone_from(&scene.raster);
                 moved.blocks = scene.blocks;
                 if &moved != scene {
                     let (before, now) = in_words(scene, same);

@@ -12,7 +12,7 @@ use crate::chip::{AreaOfInterest, ChipPlan, PlanError};
 use crate::detect::{ChipSet, PlannedScene};
 use crate::model::Model;
 use crate::scene::{
-    Radiometry, RadiometryError, Scene, SceneOptions, hex, measure_stretch, unique_ids,
+    Radiometry, RadiometryError, Scene, SceneOptions, SceneSource, hex, measure_stretch, unique_ids,
 };
 
 /// Opens all scenes and plans their chips. What cannot be scanned becomes a failure; nothing left is an error.
@@ -70,7 +70,7 @@ fn open_scenes(
     let (mut scenes, mut failures) = (Vec::new(), Vec::new());
     progress.begin("opening scenes", paths.len() as u64, 0);
     for path in paths.iter().take_while(|_| !stop.load(Ordering::Relaxed)) {
-        let opened = Scene::open(path, &options)
+        let opened = Scene::open(&SceneSource::file(path), &options)
             .map_err(RadiometryError::from)
             .and_then(|mut scene| {
                 scene.radiometry = radiometry(&scene, model, settings)?;

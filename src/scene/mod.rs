@@ -13,6 +13,7 @@ mod open;
 mod radiometry;
 mod raster_io;
 mod reader;
+mod source;
 mod thumbnail;
 mod validity;
 
@@ -25,5 +26,6 @@ pub(crate) use open::{gdal_words, hex};
 pub use radiometry::{Radiometry, RadiometryError, RadiometryOptions, measure_stretch};
 pub use raster_io::set_block_cache_bytes;
 pub use reader::{SceneReader, Window};
+pub use source::{BandScaling, CloudCodes, CloudMask, SceneSource};
 pub use thumbnail::Thumbnail;
 pub use validity::{NodataOption, ValidityRule};

@@ -17,6 +17,7 @@ use super::bands::{BandError, pick_bands};
 use super::georeference::{Georeference, GeoreferenceError};
 use super::ground_scale::GroundScale;
 use super::radiometry::Radiometry;
+use super::source::{BandScaling, CloudMask, SceneSource};
 use super::validity::{NodataOption, ValidityRule};
 
 /// Why a file cannot serve as a scene.
@@ -145,6 +146,8 @@ pub struct Scene {
     pub id: String,
     /// Path as given.
     pub path: String,
+    /// What GDAL opens, where that is not the path.
+    pub raster: Option<String>,
     /// Acquisition date (ISO 8601), where known.
     pub date: Option<String>,
     /// Columns.
@@ -169,6 +172,10 @@ pub struct Scene {
     pub validity: ValidityRule,
     /// How stored numbers become the model's units.
     pub radiometry: Radiometry,
+    /// To reflectance, one entry per used band, where the product or the file states it.
+    pub scaling: Option<Vec<BandScaling>>,
+    /// Where clouds are, if that is known.
+    pub clouds: Option<CloudMask>,
     /// How the file is divided into blocks. Not part of what identifies a scene.
     #[serde(skip)]
     pub blocks: BlockLayout,
@@ -178,14 +185,15 @@ pub struct Scene {
 
 impl Scene {
     /// Opens and describes a raster.
-    pub fn open(path: &str, options: &SceneOptions) -> Result<Self, SceneError> {
+    pub fn open(source: &SceneSource, options: &SceneOptions) -> Result<Self, SceneError> {
+        let path = source.path.as_str();
         let remote = path.starts_with("/vsi");
         if !remote && !Path::new(path).exists() && !path.contains(':') {
             return Err(SceneError::Missing {
                 path: path.to_owned(),
             });
         }
-        let dataset = Dataset::open(path).map_err(|source| SceneError::NotARaster {
+        let dataset = Dataset::open(source.raster()).map_err(|source| SceneError::NotARaster {
             path: path.to_owned(),
             source,
         })?;
@@ -235,11 +243,16 @@ impl Scene {
         let blocks = block_layout(&dataset, &bands).map_err(in_raster)?;
 
         Ok(Self {
-            id: Path::new(path)
-                .file_stem()
-                .map_or_else(|| path.to_owned(), |s| s.to_string_lossy().into_owned()),
+            id: source.id.clone().unwrap_or_else(|| {
+                Path::new(path)
+                    .file_stem()
+                    .map_or_else(|| path.to_owned(), |s| s.to_string_lossy().into_owned())
+            }),
             path: path.to_owned(),
-            date: options.date.clone().or_else(|| tiff_date(&dataset)),
+            raster: source.raster.clone(),
+            date: (options.date.clone())
+                .or_else(|| source.date.clone())
+                .or_else(|| tiff_date(&dataset)),
             width,
             height,
             crs: crs
@@ -252,8 +265,16 @@ impl Scene {
             gsd_m: [gsd.0, gsd.1],
             ground_scale,
             data_type,
-            bands,
             validity,
+            scaling: (source.scaling.as_ref()).map(|all| {
+                bands
+                    .iter()
+                    .filter_map(|b| all.get(b - 1))
+                    .copied()
+                    .collect()
+            }),
+            clouds: source.clouds.clone(),
+            bands,
             radiometry: Radiometry::as_stored(),
             blocks,
             content: if remote {
@@ -262,6 +283,11 @@ impl Scene {
                 sample_content(path)
             },
         })
+    }
+
+    /// What GDAL opens.
+    pub fn raster(&self) -> &str {
+        self.raster.as_deref().unwrap_or(&self.path)
     }
 
     /// The mapping between pixels and WGS 84, for this thread.

@@ -43,7 +43,7 @@ pub struct SceneReader {
 impl SceneReader {
     /// Opens the file of a scene described before.
     pub fn open(scene: &Scene) -> Result<Self, SceneError> {
-        let dataset = Dataset::open(&scene.path).map_err(|source| SceneError::NotARaster {
+        let dataset = Dataset::open(scene.raster()).map_err(|source| SceneError::NotARaster {
             path: scene.path.clone(),
             source,
         })?;

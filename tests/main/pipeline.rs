@@ -13,7 +13,7 @@ use kilnsight::chip::{ChipPlan, ChipSpec, InputScaling};
 use kilnsight::detect::{ChipOutcome, ChipSet, Pipeline, PipelineError, PlannedScene, Verdict};
 use kilnsight::geometry::{OrientedBox, PixelPoint, SuppressionRule};
 use kilnsight::model::{ChipBox, DetectError, Detector};
-use kilnsight::scene::{Scene, SceneOptions};
+use kilnsight::scene::{Scene, SceneOptions, SceneSource};
 use ndarray::ArrayView3;
 
 use crate::fixture::Fixture;
@@ -60,7 +60,11 @@ fn planned(space: &Workspace) -> PlannedScene {
         wanted_bands: ["red", "green", "blue"].map(str::to_owned).to_vec(),
         ..SceneOptions::default()
     };
-    let scene = Scene::open(&space.path("a.tif").display().to_string(), &options).unwrap();
+    let scene = Scene::open(
+        &SceneSource::file(space.path("a.tif").display().to_string()),
+        &options,
+    )
+    .unwrap();
     let spec = ChipSpec {
         gsd_m: 10.0,
         chip_px: 64,

@@ -1,0 +1,55 @@
+//! The output tensors of one chip, as plain arrays: what heads decode.
+
+use ndarray::{ArrayView, ArrayViewD, Axis, CowArray, Dimension, IxDyn};
+
+use super::DetectError;
+
+/// Named output tensors of one chip, without the batch axis. Whatever a model answers in (half floats, bytes),
+/// heads see `f32`.
+#[derive(Debug, Default)]
+pub struct Outputs<'a> {
+    tensors: Vec<(String, CowArray<'a, f32, IxDyn>)>,
+}
+
+impl<'a> Outputs<'a> {
+    /// Adds a tensor whose first axis is a batch of one.
+    pub fn insert(
+        &mut self,
+        name: &str,
+        batch: CowArray<'a, f32, IxDyn>,
+    ) -> Result<(), DetectError> {
+        if batch.shape().first() != Some(&1) {
+            return Err(DetectError::Shape {
+                output: name.to_owned(),
+                shape: batch.shape().to_vec(),
+                expected: "a batch of one chip".to_owned(),
+            });
+        }
+        self.tensors
+            .push((name.to_owned(), batch.index_axis_move(Axis(0), 0)));
+        Ok(())
+    }
+
+    /// The tensor of a name, which must have as many axes as `D`; `expected` says which, in words.
+    pub fn get<D: Dimension>(
+        &self,
+        name: &str,
+        expected: &str,
+    ) -> Result<ArrayView<'_, f32, D>, DetectError> {
+        let wrong = |shape: &[usize]| DetectError::Shape {
+            output: name.to_owned(),
+            shape: shape.to_vec(),
+            expected: expected.to_owned(),
+        };
+        let tensor: ArrayViewD<'_, f32> = self
+            .tensors
+            .iter()
+            .find(|(own, _)| own == name)
+            .map(|(_, tensor)| tensor.view())
+            .ok_or_else(|| wrong(&[]))?;
+        let shape = tensor.shape().to_vec();
+        tensor
+            .into_dimensionality()
+            .map_err(|_other_axes| wrong(&shape))
+    }
+}
