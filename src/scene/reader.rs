@@ -4,7 +4,7 @@ use gdal::Dataset;
 use gdal::errors::GdalError;
 
 use super::open::{Scene, SceneError};
-use super::raster_io::{Resampling, read_window};
+use super::raw::{Resampling, read_window};
 use super::validity::ValidityRule;
 
 /// A rectangle in scene pixels; its corners may lie between pixels.

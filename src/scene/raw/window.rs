@@ -1,13 +1,7 @@
-//! The one place that calls GDAL without its safe wrapper: reading a window whose corners lie
-//! between pixels, and sizing the block cache.
+//! Reading a window whose corners lie between pixels, and sizing the block cache.
 //!
 //! The wrapper takes whole-pixel windows only. A 10 m model on 15 m pixels needs windows such as
 //! 170.67 pixels wide; rounding them would shift and stretch every detection.
-
-#![expect(
-    unsafe_code,
-    reason = "GDALRasterIOEx with a floating-point window has no safe wrapper in gdal 0.19"
-)]
 
 use std::ffi::{c_int, c_void};
 
@@ -15,11 +9,11 @@ use gdal::errors::GdalError;
 use gdal::raster::{GdalType, RasterBand};
 use gdal_sys::{CPLErr, GDALRIOResampleAlg, GDALRWFlag, GDALRasterIOExtraArg};
 
-use super::reader::Window;
+use crate::scene::Window;
 
 /// How pixels between the stored ones are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Resampling {
+pub(in crate::scene) enum Resampling {
     /// The stored pixel that the centre falls into: for masks.
     Nearest,
     /// Linear between pixel centres; when shrinking, GDAL widens the kernel so that every pixel counts.
@@ -29,7 +23,7 @@ pub(super) enum Resampling {
 /// Reads `window` of `band` into `buffer`, which has `size.0` columns and `size.1` rows.
 ///
 /// The window must lie inside the raster.
-pub(super) fn read_window<T: GdalType + Copy>(
+pub(in crate::scene) fn read_window<T: GdalType + Copy>(
     band: &RasterBand<'_>,
     window: Window,
     size: (usize, usize),

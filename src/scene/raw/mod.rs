@@ -1,0 +1,12 @@
+//! The one place that calls GDAL without its safe wrapper: one file per thing that the wrapper cannot do,
+//! each behind a safe function.
+
+#![expect(
+    unsafe_code,
+    reason = "GDAL functions that have no safe wrapper in gdal 0.19"
+)]
+
+mod window;
+
+pub use window::set_block_cache_bytes;
+pub(in crate::scene) use window::{Resampling, read_window};
