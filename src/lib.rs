@@ -13,6 +13,7 @@
 //! layer       vector layers and the overview picture
 //! run         one scan and its directory
 //! evaluate    detections against labels
+//! verify      volunteers' votes ─► decisions with a known error
 //! cli         the commands
 //! ```
 //!
@@ -28,3 +29,4 @@ pub mod model;
 pub mod run;
 pub mod scene;
 pub mod site;
+pub mod verify;
