@@ -5,9 +5,11 @@
 //! at the model's resolution.
 
 mod area_of_interest;
+mod clouds;
 mod plan;
 mod read;
 
 pub use area_of_interest::{AoiError, AreaOfInterest, SceneArea};
+pub use clouds::{ChipClouds, CloudCover};
 pub use plan::{Chip, ChipPlan, ChipSpec, PixelRect, PlanError};
 pub use read::{ChipPixels, ChipReader, InputScaling};

@@ -28,6 +28,7 @@ fn scene(width: usize, height: usize, pixel_m: f64) -> Scene {
         radiometry: Radiometry::as_stored(),
         blocks: BlockLayout::default(),
         content: String::new(),
+        cloud_content: String::new(),
     }
 }
 

@@ -12,10 +12,10 @@ use super::progress::Reporter;
 use super::{Common, ExitStatus, UsageError};
 use crate::model::Model;
 use crate::run::{
-    CLUSTER_DISTANCE_M, CLUSTER_MIN, Existing, Progress, ScanRequest, ScanSummary, Settings,
-    counted, expand_scenes, scan,
+    CLUSTER_DISTANCE_M, CLUSTER_MIN, Existing, MAX_CLOUD, Progress, ScanRequest, ScanSummary,
+    Settings, counted, expand_scenes, scan,
 };
-use crate::scene::NodataOption;
+use crate::scene::{CloudCodes, NodataOption};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -53,6 +53,17 @@ pub(super) struct ScanArgs {
     /// Acquisition date of all scenes (YYYY-MM-DD), where the files do not tell
     #[arg(long, value_name = "DATE", value_parser = parse_date)]
     date: Option<String>,
+    /// Where clouds are: a raster of any grid, `band:NAME` of the scene itself, or `none`. `{scene}` in it stands
+    /// for the path of the scene without its ending [default: the mask that the product brings]
+    #[arg(long, value_name = "FILE|BAND")]
+    cloud_mask: Option<String>,
+    /// Values of the mask that are cloud: `scl` (Sentinel-2 scene classification), `nonzero`, or a list
+    /// [default: scl where the mask is called SCL, else nonzero]
+    #[arg(long, value_name = "CODES", value_parser = parse_cloud_codes)]
+    cloud_codes: Option<CloudCodes>,
+    /// Leave out chips with a larger share of cloud than this; whatever else is under cloud is flagged
+    #[arg(long, value_name = "SHARE", value_parser = parse_fraction, default_value_t = MAX_CLOUD)]
+    max_cloud: f64,
     /// Lowest score shown in the layers [default: the model's]
     #[arg(long, value_name = "SCORE", value_parser = parse_fraction)]
     min_score: Option<f64>,
@@ -109,6 +120,17 @@ fn parse_fraction(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "give a number from 0 to 1".to_owned())
 }
 
+fn parse_cloud_codes(text: &str) -> Result<CloudCodes, String> {
+    match text.to_lowercase().as_str() {
+        "scl" => Ok(CloudCodes::SceneClassification),
+        "nonzero" => Ok(CloudCodes::NonZero),
+        list => (list.split(',').map(|code| code.trim().parse()))
+            .collect::<Result<_, _>>()
+            .map(CloudCodes::Listed)
+            .map_err(|_no_number| "give `scl`, `nonzero`, or values such as 2,4".to_owned()),
+    }
+}
+
 fn parse_date(text: &str) -> Result<String, String> {
     text.parse::<jiff::civil::Date>()
         .map(|date| date.to_string())
@@ -160,6 +182,9 @@ fn settings(args: &ScanArgs, model: &Model) -> Result<Settings, UsageError> {
     settings.radiometry.scale = args.scale;
     settings.radiometry.offset = args.offset;
     settings.date.clone_from(&args.date);
+    settings.cloud_mask.clone_from(&args.cloud_mask);
+    settings.cloud_codes.clone_from(&args.cloud_codes);
+    settings.max_cloud = args.max_cloud;
     settings.aoi.clone_from(&args.aoi);
     settings.nms_iou = args.nms_iou.unwrap_or(settings.nms_iou);
     settings.min_score = args.min_score.unwrap_or(settings.min_score);
@@ -200,6 +225,9 @@ fn print_summary(summary: &ScanSummary, out: &std::path::Path) -> std::io::Resul
     let mut stdout = std::io::stdout().lock();
     let (c, a) = (&summary.counts, &summary.areas);
     let mut unseen = vec![format!("{:.1} km2 without data", a.nodata)];
+    if a.cloud > 0.0 {
+        unseen.push(format!("{:.1} km2 under cloud", a.cloud));
+    }
     if a.failed > 0.0 {
         unseen.push(format!("{:.1} km2 failed", a.failed));
     }
@@ -220,6 +248,13 @@ fn print_summary(summary: &ScanSummary, out: &std::path::Path) -> std::io::Resul
         a.scanned,
         unseen.join(", ")
     )?;
+    if c.detections_under_cloud > 0 {
+        writeln!(
+            stdout,
+            "{} of the detections in whole or in part under cloud: see `cloud` in detections.geojson",
+            c.detections_under_cloud
+        )?;
+    }
     for failure in &summary.failures {
         let what = failure
             .chips

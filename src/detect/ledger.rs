@@ -11,12 +11,14 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use thiserror::Error;
 
 use super::chip_set::ChipSet;
-use super::outcome::{CELLS, ChipOutcome, RawDetection, Verdict};
+use super::outcome::{CELLS, Cell, ChipOutcome, RawDetection, Verdict};
+use crate::chip::CloudCover;
 use crate::geometry::{OrientedBox, PixelPoint};
+use crate::scene::CloudClass;
 
 const SCHEMA: &str = include_str!("schema.sql");
 /// Kept in SQLite's `user_version`.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 /// "kiln" in SQLite's `application_id`: tells a ledger from any other database.
 const APPLICATION_ID: i64 = 0x6b69_6c6e;
 
@@ -89,6 +91,8 @@ pub enum ChipStatus {
     Scanned,
     /// Nothing measured in its core.
     Nodata,
+    /// Not shown to the model, for cloud.
+    Cloud,
     /// Could not be read or inferred.
     Failed,
 }
@@ -100,8 +104,8 @@ pub struct ChipRecord {
     pub chip: usize,
     /// How it ended.
     pub status: ChipStatus,
-    /// Which cells of the core were measured; `None`: all.
-    pub cells: Option<Vec<u8>>,
+    /// Cells of the core, row by row; `None`: all as the status says.
+    pub cells: Option<Vec<Cell>>,
     /// Why it failed.
     pub reason: Option<String>,
 }
@@ -317,6 +321,7 @@ impl Ledger {
                 let status = match row.get_ref(1)?.as_str()? {
                     "scanned" => ChipStatus::Scanned,
                     "nodata" => ChipStatus::Nodata,
+                    "cloud" => ChipStatus::Cloud,
                     "failed" => ChipStatus::Failed,
                     other => return Ok(Some(other.to_owned())),
                 };
@@ -325,7 +330,8 @@ impl Ledger {
                     status,
                     cells: row
                         .get::<_, Option<Vec<u8>>>(2)?
-                        .filter(|cells| cells.len() == CELLS * CELLS),
+                        .filter(|cells| cells.len() == CELLS * CELLS)
+                        .and_then(|cells| cells.into_iter().map(Cell::of_code).collect()),
                     reason: row.get(3)?,
                 });
             }
@@ -344,7 +350,7 @@ impl Ledger {
     ) -> Result<Vec<(usize, usize, RawDetection)>, LedgerError> {
         let rows: Vec<(usize, usize, RawDetection, String, String)> = self.sql(|c| {
             let mut statement = c.prepare(
-                "SELECT chip, n, class, score, x, y, length, width, angle, border, class_scores, type_scores
+                "SELECT chip, n, class, score, x, y, length, width, angle, border, class_scores, type_scores, cloud, cloud_class
                  FROM detection WHERE scene = ?1 AND score >= ?2 ORDER BY chip, n",
             )?;
             statement
@@ -359,6 +365,7 @@ impl Ledger {
                             angle: row.get(8)?,
                         },
                         border: row.get(9)?,
+                        cloud: cloud_cover(row.get(12)?, row.get_ref(13)?.as_str_or_null()?),
                         class_scores: Vec::new(),
                         type_scores: Vec::new(),
                     };
@@ -404,10 +411,12 @@ impl Drop for Ledger {
 fn insert(connection: &Connection, outcome: &ChipOutcome) -> rusqlite::Result<()> {
     let (scene, chip) = (outcome.scene as i64, outcome.chip as i64);
     let (status, cells, reason) = match &outcome.verdict {
-        Verdict::Scanned { cells, .. } => ("scanned", cells.as_deref(), None),
+        Verdict::Scanned { cells, .. } => ("scanned", cells.as_ref(), None),
         Verdict::Nodata => ("nodata", None, None),
+        Verdict::Cloud { cells } => ("cloud", cells.as_ref(), None),
         Verdict::Failed(reason) => ("failed", None, Some(reason.as_str())),
     };
+    let cells: Option<Vec<u8>> = cells.map(|cells| cells.iter().map(|c| c.code()).collect());
     connection
         .prepare_cached("INSERT OR REPLACE INTO chip (scene, chip, status, cells, reason) VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute(params![scene, chip, status, cells, reason])?;
@@ -416,8 +425,8 @@ fn insert(connection: &Connection, outcome: &ChipOutcome) -> rusqlite::Result<()
     };
     let mut statement = connection.prepare_cached(
         "INSERT OR REPLACE INTO detection
-         (scene, chip, n, class, score, x, y, length, width, angle, border, class_scores, type_scores)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+         (scene, chip, n, class, score, x, y, length, width, angle, border, class_scores, type_scores, cloud, cloud_class)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
     )?;
     for (n, d) in detections.iter().enumerate() {
         statement.execute(params![
@@ -434,9 +443,18 @@ fn insert(connection: &Connection, outcome: &ChipOutcome) -> rusqlite::Result<()
             d.border,
             scores_json(&d.class_scores),
             scores_json(&d.type_scores),
+            d.cloud.map(|cover| cover.share),
+            d.cloud.and_then(|cover| cover.class).map(CloudClass::name),
         ])?;
     }
     Ok(())
+}
+
+fn cloud_cover(share: Option<f64>, class: Option<&str>) -> Option<CloudCover> {
+    share.map(|share| CloudCover {
+        share,
+        class: class.and_then(CloudClass::of_name),
+    })
 }
 
 fn scores_json(scores: &[f32]) -> String {

@@ -17,6 +17,10 @@ fn outcome(chip: usize, score: f32) -> ChipOutcome {
                 class_scores: vec![score],
                 type_scores: vec![],
                 border: false,
+                cloud: Some(CloudCover {
+                    share: 0.25,
+                    class: Some(CloudClass::Thin),
+                }),
             }],
             cells: None,
         },
@@ -56,6 +60,17 @@ fn what_is_recorded_is_read_back() {
             verdict: Verdict::Nodata,
         })
         .unwrap();
+    let mut cells = vec![Cell::Cloud; CELLS * CELLS];
+    cells[7] = Cell::Empty;
+    ledger
+        .record(&ChipOutcome {
+            scene: 0,
+            chip: 6,
+            verdict: Verdict::Cloud {
+                cells: Some(cells.clone()),
+            },
+        })
+        .unwrap();
     drop(ledger);
 
     let ledger = Ledger::open(&path).unwrap();
@@ -71,14 +86,21 @@ fn what_is_recorded_is_read_back() {
     assert!(ledger.detections(0, 0.2).unwrap().is_empty());
     let mut chips = Vec::new();
     ledger
-        .for_each_chip(0, |record| chips.push((record.chip, record.status)))
+        .for_each_chip(0, |record| {
+            assert_eq!(record.cells.is_some(), record.chip == 6);
+            if let Some(read) = record.cells {
+                assert_eq!(read, cells);
+            }
+            chips.push((record.chip, record.status));
+        })
         .unwrap();
     assert_eq!(
         chips,
         [
             (3, ChipStatus::Scanned),
             (4, ChipStatus::Failed),
-            (5, ChipStatus::Nodata)
+            (5, ChipStatus::Nodata),
+            (6, ChipStatus::Cloud)
         ]
     );
 }
@@ -146,6 +168,24 @@ fn other_files_are_not_touched() {
         Ledger::open_or_create(&other),
         Err(LedgerError::Foreign { .. })
     ));
+}
+
+#[test]
+fn an_earlier_format_is_refused_with_what_to_do() {
+    let (_folder, path) = scratch();
+    drop(started(&path));
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("PRAGMA user_version = 1")
+        .unwrap();
+    let Err(error) = Ledger::open(&path) else {
+        panic!("it opens");
+    };
+    let text = error.to_string();
+    assert!(
+        text.contains("has format 1, this version reads 2: scan again with `--fresh`"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -19,6 +19,6 @@ mod place;
 
 pub use chip_set::ChipSet;
 pub use ledger::{ChipRecord, ChipStatus, Ledger, LedgerError};
-pub use outcome::{CELLS, ChipOutcome, RawDetection, Verdict};
+pub use outcome::{CELLS, Cell, ChipOutcome, RawDetection, Verdict};
 pub use pipeline::{Pipeline, PipelineError, PlannedScene};
 pub use place::{Detection, PlaceError, place_order, place_scene, suppress_detections};

@@ -1,6 +1,6 @@
 //! What became of one chip.
 
-use crate::chip::{Chip, ChipPixels, SceneArea};
+use crate::chip::{Chip, ChipClouds, ChipPixels, CloudCover, SceneArea};
 use crate::geometry::{OrientedBox, PixelPoint, SuppressionRule, suppress_planar};
 use crate::model::ChipBox;
 
@@ -29,6 +29,8 @@ pub struct RawDetection {
     pub type_scores: Vec<f32>,
     /// Whether the box reaches beyond what was seen (edge of the scene, or nodata).
     pub border: bool,
+    /// How much of it lies under cloud; `None`: the scene has no cloud mask.
+    pub cloud: Option<CloudCover>,
 }
 
 /// How a chip ended.
@@ -38,11 +40,16 @@ pub enum Verdict {
     Scanned {
         /// What it found.
         detections: Vec<RawDetection>,
-        /// Which cells of the core were measured (row by row, 1 or 0); `None` when all were.
-        cells: Option<Vec<u8>>,
+        /// Cells of the core, row by row; `None` when all were seen.
+        cells: Option<Vec<Cell>>,
     },
     /// Nothing was measured in its core.
     Nodata,
+    /// So much of its core lies under cloud that it was not shown to the model.
+    Cloud {
+        /// Cells of the core, row by row; where not empty, cloud.
+        cells: Option<Vec<Cell>>,
+    },
     /// It could not be read or inferred.
     Failed(String),
 }
@@ -58,11 +65,52 @@ pub struct ChipOutcome {
     pub verdict: Verdict,
 }
 
-/// Which cells of a chip's core were measured: those with at least half of their pixels.
-/// `None` when every pixel of the core was; `Some` of all zeros when none was.
-pub(super) fn measured_cells(chip: &Chip, pixels: &ChipPixels) -> Option<Vec<u8>> {
+/// What became of a cell of a chip's core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cell {
+    /// Not measured.
+    Empty,
+    /// Seen by the model.
+    Seen,
+    /// Under cloud by the mask: whatever the model found there, its silence means nothing.
+    Cloud,
+}
+
+impl Cell {
+    /// As kept in the ledger.
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::Empty => 0,
+            Self::Seen => 1,
+            Self::Cloud => 2,
+        }
+    }
+
+    /// From the ledger.
+    pub(super) fn of_code(code: u8) -> Option<Self> {
+        [Self::Empty, Self::Seen, Self::Cloud]
+            .into_iter()
+            .find(|cell| cell.code() == code)
+    }
+}
+
+/// What a chip shows of its core.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct CoreView {
+    /// Its cells, row by row; `None` when every pixel was measured and no cell lies under cloud.
+    pub(super) cells: Option<Vec<Cell>>,
+    /// Whether any cell was measured.
+    pub(super) any_measured: bool,
+    /// Share of the measured pixels under cloud that hides the ground.
+    pub(super) cloud_share: f64,
+}
+
+/// Looks at a chip's core. A cell counts as measured with at least half of its pixels, and as cloud with at least
+/// half of those.
+pub(super) fn view_core(chip: &Chip, pixels: &ChipPixels, clouds: Option<&ChipClouds>) -> CoreView {
     let (columns, rows) = chip.size;
     let mut measured = [0u32; CELLS * CELLS];
+    let mut hidden = [0u32; CELLS * CELLS];
     let mut total = [0u32; CELLS * CELLS];
     let cell_of = |position: f64, from: f64, to: f64| -> Option<usize> {
         let share = (position - from) / (to - from);
@@ -86,25 +134,35 @@ pub(super) fn measured_cells(chip: &Chip, pixels: &ChipPixels) -> Option<Vec<u8>
         };
         for (column, cell_column) in cell_columns.iter().enumerate() {
             if let Some(cell_column) = cell_column {
-                let cell = cell_row * CELLS + cell_column;
+                let (cell, pixel) = (cell_row * CELLS + cell_column, row * columns + column);
                 total[cell] += 1;
-                measured[cell] += u32::from(pixels.valid[row * columns + column]);
+                let valid = pixels.valid[pixel] == 1;
+                measured[cell] += u32::from(valid);
+                hidden[cell] += u32::from(valid && clouds.is_some_and(|c| c.hides(pixel)));
             }
         }
     }
-    let (seen, all): (u32, u32) = (measured.iter().sum(), total.iter().sum());
-    if seen == all && all > 0 {
-        return None;
+    let sum = |counts: &[u32]| counts.iter().sum::<u32>();
+    let (seen, all, under_cloud) = (sum(&measured), sum(&total), sum(&hidden));
+    let cell = |i: usize| {
+        // A cell too small to hold the middle of a pixel goes with the chip as a whole.
+        if total[i] == 0 && seen > 0 {
+            Cell::Seen
+        } else if measured[i] * 2 < total[i].max(1) {
+            Cell::Empty
+        } else if hidden[i] * 2 >= measured[i] {
+            Cell::Cloud
+        } else {
+            Cell::Seen
+        }
+    };
+    let cells: Vec<Cell> = (0..CELLS * CELLS).map(cell).collect();
+    let whole = seen == all && all > 0 && !cells.contains(&Cell::Cloud);
+    CoreView {
+        any_measured: cells.iter().any(|cell| *cell != Cell::Empty),
+        cells: (!whole).then_some(cells),
+        cloud_share: f64::from(under_cloud) / f64::from(seen.max(1)),
     }
-    if seen == 0 {
-        return Some(vec![0; CELLS * CELLS]);
-    }
-    // A cell too small to hold the middle of a pixel goes with the chip as a whole.
-    Some(
-        (0..CELLS * CELLS)
-            .map(|i| u8::from(measured[i] * 2 >= total[i].max(1) || total[i] == 0))
-            .collect(),
-    )
 }
 
 /// What limits the boxes that a chip may report.
@@ -122,6 +180,7 @@ pub(super) struct Ownership<'a> {
 pub(super) fn report(
     chip: &Chip,
     pixels: &ChipPixels,
+    clouds: Option<&ChipClouds>,
     mut boxes: Vec<ChipBox>,
     rule: SuppressionRule,
     ownership: Ownership<'_>,
@@ -158,6 +217,7 @@ pub(super) fn report(
                 class_scores: found.class_scores.clone(),
                 type_scores: found.type_scores.clone(),
                 border: reaches_unseen(chip, pixels, &found.shape, (width, height)),
+                cloud: clouds.map(|clouds| clouds.over(&found.shape)),
             }
         })
         .collect()

@@ -12,11 +12,11 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use thiserror::Error;
 
 use super::chip_set::ChipSet;
-use super::outcome::{ChipOutcome, Ownership, Verdict, measured_cells, report};
-use crate::chip::{Chip, ChipPixels, ChipPlan, ChipReader, InputScaling, SceneArea};
+use super::outcome::{ChipOutcome, CoreView, Ownership, Verdict, report, view_core};
+use crate::chip::{Chip, ChipClouds, ChipPixels, ChipPlan, ChipReader, InputScaling, SceneArea};
 use crate::geometry::SuppressionRule;
 use crate::model::Detector;
-use crate::scene::Scene;
+use crate::scene::{CloudReader, Scene, SceneError};
 
 /// Chips that wait for each worker.
 const QUEUE_PER_WORKER: usize = 2;
@@ -74,13 +74,49 @@ pub struct Pipeline {
     pub rule: SuppressionRule,
     /// Overlap of chips in model pixels.
     pub overlap_px: f64,
+    /// A chip with a larger share of its core under cloud is not shown to the model.
+    pub max_cloud: f64,
 }
 
 struct ReadChip {
     scene: usize,
     chip: Chip,
-    /// Pixels with the measured cells, or why there are none.
-    pixels: Result<(ChipPixels, Option<Vec<u8>>), String>,
+    /// What it shows, or why that is not known.
+    view: Result<ChipView, String>,
+}
+
+/// A chip as read, with the clouds over it.
+struct ChipView {
+    pixels: ChipPixels,
+    clouds: Option<ChipClouds>,
+    core: CoreView,
+}
+
+/// The open files of one scene.
+struct SceneFiles {
+    chips: ChipReader,
+    clouds: Option<CloudReader>,
+}
+
+impl SceneFiles {
+    fn open(scene: &Scene, scaling: &InputScaling) -> Result<Self, SceneError> {
+        Ok(Self {
+            chips: ChipReader::open(scene, scaling.clone())?,
+            clouds: CloudReader::open(scene)?,
+        })
+    }
+
+    fn view(&mut self, chip: &Chip) -> Result<ChipView, SceneError> {
+        let pixels = self.chips.read(chip)?;
+        let clouds = (self.clouds.as_mut())
+            .map(|mask| ChipClouds::read(mask, chip))
+            .transpose()?;
+        Ok(ChipView {
+            core: view_core(chip, &pixels, clouds.as_ref()),
+            pixels,
+            clouds,
+        })
+    }
 }
 
 impl Pipeline {
@@ -162,34 +198,21 @@ impl Pipeline {
     }
 
     fn read(&self, jobs: &Jobs<'_>, going: &dyn Fn() -> bool, to_workers: &Sender<ReadChip>) {
-        let mut open: Option<(usize, Result<ChipReader, String>)> = None;
+        let mut open: Option<(usize, Result<SceneFiles, String>)> = None;
         while going() {
             let Some((scene, chip)) = jobs.next() else {
                 return;
             };
             if open.as_ref().is_none_or(|(number, _)| *number != scene) {
-                let reader = ChipReader::open(&jobs.scenes[scene].scene, self.scaling.clone());
-                open = Some((scene, reader.map_err(|e| e.to_string())));
+                let files = SceneFiles::open(&jobs.scenes[scene].scene, &self.scaling);
+                open = Some((scene, files.map_err(|e| e.to_string())));
             }
-            let pixels = match &mut open {
-                Some((_, Ok(reader))) => match reader.read(&chip) {
-                    Ok(pixels) => {
-                        let cells = measured_cells(&chip, &pixels);
-                        Ok((pixels, cells))
-                    }
-                    Err(error) => Err(error.to_string()),
-                },
+            let view = match &mut open {
+                Some((_, Ok(files))) => files.view(&chip).map_err(|e| e.to_string()),
                 Some((_, Err(reason))) => Err(reason.clone()),
                 None => return,
             };
-            if to_workers
-                .send(ReadChip {
-                    scene,
-                    chip,
-                    pixels,
-                })
-                .is_err()
-            {
+            if to_workers.send(ReadChip { scene, chip, view }).is_err() {
                 return;
             }
         }
@@ -202,35 +225,35 @@ impl Pipeline {
         from_readers: &Receiver<ReadChip>,
         to_sink: &Sender<ChipOutcome>,
     ) {
-        for ReadChip {
-            scene,
-            chip,
-            pixels,
-        } in from_readers
-        {
-            let verdict = match pixels {
+        for ReadChip { scene, chip, view } in from_readers {
+            let verdict = match view {
                 Err(reason) => Verdict::Failed(reason),
-                Ok((_, Some(cells))) if !cells.contains(&1) => Verdict::Nodata,
-                Ok((pixels, cells)) => {
-                    match detector.detect(pixels.data.view(), self.store_score) {
-                        Err(error) => Verdict::Failed(error.to_string()),
-                        Ok(boxes) => {
-                            let planned = &scenes[scene];
-                            let ownership = Ownership {
-                                scene_size: (
-                                    planned.scene.width as f64,
-                                    planned.scene.height as f64,
-                                ),
-                                overlap_px: self.overlap_px,
-                                area: planned.area.as_ref(),
-                            };
-                            Verdict::Scanned {
-                                detections: report(&chip, &pixels, boxes, self.rule, ownership),
-                                cells,
-                            }
+                Ok(view) if !view.core.any_measured => Verdict::Nodata,
+                Ok(view) if view.core.cloud_share > self.max_cloud => Verdict::Cloud {
+                    cells: view.core.cells,
+                },
+                Ok(view) => match detector.detect(view.pixels.data.view(), self.store_score) {
+                    Err(error) => Verdict::Failed(error.to_string()),
+                    Ok(boxes) => {
+                        let planned = &scenes[scene];
+                        let ownership = Ownership {
+                            scene_size: (planned.scene.width as f64, planned.scene.height as f64),
+                            overlap_px: self.overlap_px,
+                            area: planned.area.as_ref(),
+                        };
+                        Verdict::Scanned {
+                            detections: report(
+                                &chip,
+                                &view.pixels,
+                                view.clouds.as_ref(),
+                                boxes,
+                                self.rule,
+                                ownership,
+                            ),
+                            cells: view.core.cells,
                         }
                     }
-                }
+                },
             };
             if to_sink
                 .send(ChipOutcome {

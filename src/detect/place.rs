@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::outcome::RawDetection;
 use super::pipeline::PlannedScene;
-use crate::chip::Chip;
+use crate::chip::{Chip, CloudCover};
 use crate::geometry::{
     GroundBox, LonLat, PixelPoint, SuppressionRule, azimuth_deg, distance_m, suppress_ground,
 };
@@ -35,6 +35,8 @@ pub struct Detection {
     pub corners: [LonLat; 4],
     /// Whether it reaches beyond what was seen.
     pub border: bool,
+    /// How much of it lies under cloud; `None`: the scene has no cloud mask.
+    pub cloud: Option<CloudCover>,
 }
 
 /// Why detections cannot be placed.
@@ -108,6 +110,7 @@ pub fn place_scene(
             ground: ground_box(p[0], [p[5], p[6]], [p[7], p[8]]),
             corners: [p[1], p[2], p[3], p[4]],
             border: detection.border,
+            cloud: detection.cloud,
         })
         .collect())
 }

@@ -1,4 +1,4 @@
--- The ledger of a scan, version 1. Positions are in model pixels of the chip they were found in.
+-- The ledger of a scan, version 2. Positions are in model pixels of the chip they were found in.
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -14,7 +14,7 @@ CREATE TABLE chip (
     scene  INTEGER NOT NULL REFERENCES scene (number),
     chip   INTEGER NOT NULL,
     status TEXT NOT NULL CHECK (status IN ('scanned', 'nodata', 'cloud', 'failed')),
-    cells  BLOB, -- which cells of the core were measured; NULL: all
+    cells  BLOB, -- cells of the core, row by row: 0 not measured, 1 seen, 2 under cloud; NULL: all as the status says
     reason TEXT, -- why it failed
     PRIMARY KEY (scene, chip)
 ) STRICT, WITHOUT ROWID;
@@ -33,5 +33,7 @@ CREATE TABLE detection (
     class_scores TEXT NOT NULL, -- JSON array
     type_scores  TEXT NOT NULL, -- JSON array, empty where the model tells no types
     border       INTEGER NOT NULL,
+    cloud        REAL, -- share of the box under cloud; NULL: no cloud mask
+    cloud_class  TEXT, -- of most of that: 'cloud', 'thin' or 'shadow'
     PRIMARY KEY (scene, chip, n)
 ) STRICT, WITHOUT ROWID;

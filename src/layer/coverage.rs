@@ -9,7 +9,7 @@ use serde_json::{Map, json};
 
 use super::{Feature, Ring};
 use crate::chip::{AreaOfInterest, Chip, PixelRect, SceneArea};
-use crate::detect::{CELLS, ChipRecord, ChipStatus, PlaceError, PlannedScene};
+use crate::detect::{CELLS, Cell, ChipRecord, ChipStatus, PlaceError, PlannedScene};
 use crate::geometry::{LonLat, PixelPoint};
 use crate::scene::{Georeference, GeoreferenceError};
 
@@ -20,6 +20,8 @@ pub enum CoverageStatus {
     Scanned,
     /// Nothing measured there.
     Nodata,
+    /// Under cloud, by the scene's mask.
+    Cloud,
     /// Could not be read.
     Failed,
     /// In the area of interest, but in no scene.
@@ -32,6 +34,7 @@ impl CoverageStatus {
         match self {
             Self::Scanned => "scanned",
             Self::Nodata => "nodata",
+            Self::Cloud => "cloud",
             Self::Failed => "failed",
             Self::Outside => "outside",
         }
@@ -127,6 +130,7 @@ fn cut(rect: &PixelRect, area: Option<&SceneArea>) -> Vec<Polygon> {
 pub struct SceneCoverage {
     scanned: Rects,
     nodata: Rects,
+    cloud: Rects,
     failed: Rects,
 }
 
@@ -138,7 +142,8 @@ impl SceneCoverage {
             (ChipStatus::Failed, _) => self.failed.add(core),
             (ChipStatus::Nodata, _) => self.nodata.add(core),
             (ChipStatus::Scanned, None) => self.scanned.add(core),
-            (ChipStatus::Scanned, Some(cells)) => {
+            (ChipStatus::Cloud, None) => self.cloud.add(core),
+            (ChipStatus::Scanned | ChipStatus::Cloud, Some(cells)) => {
                 let at = |from: f64, to: f64, i: usize| {
                     if i == CELLS {
                         to
@@ -146,7 +151,8 @@ impl SceneCoverage {
                         from + (to - from) * i as f64 / CELLS as f64
                     }
                 };
-                for (i, measured) in cells.iter().enumerate() {
+                let not_shown = record.status == ChipStatus::Cloud;
+                for (i, cell) in cells.iter().enumerate() {
                     let (row, column) = (i / CELLS, i % CELLS);
                     let rect = PixelRect {
                         x0: at(core.x0, core.x1, column),
@@ -154,10 +160,10 @@ impl SceneCoverage {
                         x1: at(core.x0, core.x1, column + 1),
                         y1: at(core.y0, core.y1, row + 1),
                     };
-                    if *measured == 1 {
-                        self.scanned.add(rect);
-                    } else {
-                        self.nodata.add(rect);
+                    match cell {
+                        Cell::Empty => self.nodata.add(rect),
+                        Cell::Seen if !not_shown => self.scanned.add(rect),
+                        Cell::Seen | Cell::Cloud => self.cloud.add(rect),
                     }
                 }
             }
@@ -175,6 +181,7 @@ impl SceneCoverage {
         for (status, rects) in [
             (CoverageStatus::Scanned, &self.scanned),
             (CoverageStatus::Nodata, &self.nodata),
+            (CoverageStatus::Cloud, &self.cloud),
             (CoverageStatus::Failed, &self.failed),
         ] {
             for polygon in rects

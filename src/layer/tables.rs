@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Feature, Ring};
 use crate::detect::Detection;
 use crate::geometry::GroundBox;
+use crate::scene::CloudClass;
 use crate::site::{Cluster, Site};
 
 /// Names that features carry and positions stand for.
@@ -89,6 +90,10 @@ pub fn detection_feature(
     p.insert("length_m".into(), rounded(d.ground.length_m, 1));
     p.insert("angle_deg".into(), angle(&d.ground));
     p.insert("border".into(), json!(d.border));
+    let cloud = d.cloud.map(|cover| rounded(cover.share, 3));
+    p.insert("cloud".into(), cloud.unwrap_or(Value::Null));
+    let class = d.cloud.and_then(|cover| cover.class);
+    p.insert("cloud_class".into(), json!(class.map(CloudClass::name)));
     p.insert("model".into(), json!(names.model));
     Feature::of_ring(Ring::from(d.corners), p)
 }

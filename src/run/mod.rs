@@ -24,4 +24,4 @@ pub use plan::PlanDifference;
 pub use progress::{Progress, SilentProgress};
 pub use record::{Counts, Failure, RunRecord};
 pub use scan::{Existing, ScanRequest, ScanSummary, counted, scan};
-pub use settings::{CLUSTER_DISTANCE_M, CLUSTER_MIN, STORE_SCORE, Settings};
+pub use settings::{CLUSTER_DISTANCE_M, CLUSTER_MIN, MAX_CLOUD, STORE_SCORE, Settings};

@@ -86,6 +86,10 @@ impl Outputs<'_> {
             scenes: self.scenes.len() as u64,
             stored_detections: self.ledger.stored_detections()?,
             detections: written_detections,
+            detections_under_cloud: detections
+                .iter()
+                .filter(|d| d.cloud.is_some_and(|cover| cover.share > 0.0))
+                .count() as u64,
             sites: written_sites,
             clusters: written_clusters,
             clustered_sites: cluster_of.iter().flatten().count() as u64,
@@ -178,6 +182,7 @@ impl Outputs<'_> {
                 match record.status {
                     ChipStatus::Scanned => counts.scanned += 1,
                     ChipStatus::Nodata => counts.nodata += 1,
+                    ChipStatus::Cloud => counts.cloud += 1,
                     ChipStatus::Failed => counts.failed += 1,
                 }
                 if let Some(chip) = planned.plan.chip(record.chip) {
@@ -187,7 +192,7 @@ impl Outputs<'_> {
                     first_reason = Some(record.reason.unwrap_or_default());
                 }
             })?;
-            counts.outside_aoi = counts.planned - counts.scanned - counts.nodata - counts.failed;
+            counts.outside_aoi = counts.planned - counts.done();
             if let Some(reason) = first_reason {
                 failures.push(Failure {
                     scene: planned.scene.id.clone(),
@@ -212,6 +217,7 @@ impl Outputs<'_> {
             *match patch.status {
                 CoverageStatus::Scanned => &mut areas.scanned,
                 CoverageStatus::Nodata => &mut areas.nodata,
+                CoverageStatus::Cloud => &mut areas.cloud,
                 CoverageStatus::Failed => &mut areas.failed,
                 CoverageStatus::Outside => &mut areas.outside,
             } += patch.area_km2;
@@ -219,6 +225,7 @@ impl Outputs<'_> {
         for area in [
             &mut areas.scanned,
             &mut areas.nodata,
+            &mut areas.cloud,
             &mut areas.failed,
             &mut areas.outside,
         ] {

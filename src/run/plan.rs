@@ -181,6 +181,16 @@ fn scene_differences(
     }
 }
 
+fn cloud_words(scene: &Scene) -> String {
+    (scene.clouds.as_ref()).map_or_else(
+        || "none".to_owned(),
+        |mask| {
+            let content = scene.cloud_content.as_str();
+            format!("`{}` ({:?}) {content}", mask.raster, mask.codes)
+        },
+    )
+}
+
 /// What differs between two descriptions of a scene.
 fn in_words(before: &Scene, now: &Scene) -> (String, String) {
     let words = |s: &Scene| {
@@ -190,6 +200,7 @@ fn in_words(before: &Scene, now: &Scene) -> (String, String) {
             format!("bands {:?}", s.bands),
             format!("nodata {}", s.validity),
             format!("values × {} + {}", s.radiometry.scale, s.radiometry.offset),
+            format!("cloud mask {}", cloud_words(s)),
             format!("dated {}", s.date.as_deref().unwrap_or("never")),
             s.content.clone(),
         ]

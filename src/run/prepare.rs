@@ -12,7 +12,8 @@ use crate::chip::{AreaOfInterest, ChipPlan, PlanError};
 use crate::detect::{ChipSet, PlannedScene};
 use crate::model::Model;
 use crate::scene::{
-    Radiometry, RadiometryError, Scene, SceneOptions, SceneSource, hex, measure_stretch, unique_ids,
+    CloudOptions, Radiometry, RadiometryError, Scene, SceneOptions, SceneSource, hex,
+    measure_stretch, unique_ids,
 };
 
 /// Opens all scenes and plans their chips. What cannot be scanned becomes a failure; nothing left is an error.
@@ -66,6 +67,10 @@ fn open_scenes(
         bands: settings.bands.clone(),
         nodata: settings.nodata,
         date: settings.date.clone(),
+        clouds: CloudOptions {
+            mask: settings.cloud_mask.clone(),
+            codes: settings.cloud_codes.clone(),
+        },
     };
     let (mut scenes, mut failures) = (Vec::new(), Vec::new());
     progress.begin("opening scenes", paths.len() as u64, 0);

@@ -52,6 +52,8 @@ pub struct ChipCounts {
     pub scanned: u64,
     /// Nothing measured there.
     pub nodata: u64,
+    /// Not shown to the model, for cloud.
+    pub cloud: u64,
     /// Could not be read or inferred.
     pub failed: u64,
 }
@@ -63,7 +65,13 @@ impl ChipCounts {
         self.outside_aoi += other.outside_aoi;
         self.scanned += other.scanned;
         self.nodata += other.nodata;
+        self.cloud += other.cloud;
         self.failed += other.failed;
+    }
+
+    /// Chips that the ledger knows the end of.
+    pub fn done(&self) -> u64 {
+        self.scanned + self.nodata + self.cloud + self.failed
     }
 }
 
@@ -78,6 +86,8 @@ pub struct Counts {
     pub stored_detections: u64,
     /// Detections in the layer.
     pub detections: u64,
+    /// Of those, how many lie under cloud, thin cloud or its shadow in whole or in part.
+    pub detections_under_cloud: u64,
     /// Sites.
     pub sites: u64,
     /// Clusters.
@@ -93,6 +103,8 @@ pub struct Areas {
     pub scanned: f64,
     /// Nothing measured there.
     pub nodata: f64,
+    /// Under cloud, by the masks of the scenes.
+    pub cloud: f64,
     /// Could not be read.
     pub failed: f64,
     /// In the area of interest, but in no scene.

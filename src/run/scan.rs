@@ -156,7 +156,8 @@ pub fn scan(
         seconds,
     };
     write_record(&directory, plan, &planned, &written, &failures, execution)?;
-    if written.counts.chips.scanned == 0 && written.counts.chips.nodata == 0 {
+    let chips = written.counts.chips;
+    if chips.scanned + chips.nodata + chips.cloud == 0 {
         return Err(ScanError::NoScene(failures));
     }
     let Written {
@@ -291,6 +292,7 @@ fn detect(
         store_score: settings.store_score as f32,
         rule: settings.nms(),
         overlap_px: settings.overlap_px(),
+        max_cloud: settings.max_cloud,
     };
     let make_detector = || -> Result<Box<dyn Detector>, String> {
         OnnxDetector::new(model)

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::chip::ChipSpec;
 use crate::geometry::SuppressionRule;
 use crate::model::ModelCard;
-use crate::scene::{NodataOption, RadiometryOptions};
+use crate::scene::{CloudCodes, NodataOption, RadiometryOptions};
 use crate::site::ClusterRule;
 
 /// Detections below this are not kept even in the ledger.
@@ -26,6 +26,10 @@ pub const CLUSTER_DISTANCE_M: f64 = 1000.0;
 /// Fewer than three sites are a pair, not a field.
 pub const CLUSTER_MIN: usize = 3;
 
+/// Cloud masks often take smoke, bright soil and roofs for cloud, and kilns stand among these: so only chips that
+/// show next to nothing but cloud are left out, and the rest is flagged.
+pub const MAX_CLOUD: f64 = 0.8;
+
 /// Parameters of a scan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
@@ -38,6 +42,12 @@ pub struct Settings {
     pub radiometry: RadiometryOptions,
     /// `--date`.
     pub date: Option<String>,
+    /// `--cloud-mask`, as given; `None`: that of the product, if it has one.
+    pub cloud_mask: Option<String>,
+    /// `--cloud-codes`.
+    pub cloud_codes: Option<CloudCodes>,
+    /// A chip with a larger share of its core under cloud is not shown to the model.
+    pub max_cloud: f64,
     /// `--aoi`, as given.
     pub aoi: Option<String>,
     /// SHA-256 of the polygons of the area of interest.
@@ -80,6 +90,9 @@ impl Settings {
             nodata: NodataOption::Auto,
             radiometry: RadiometryOptions::default(),
             date: None,
+            cloud_mask: None,
+            cloud_codes: None,
+            max_cloud: MAX_CLOUD,
             aoi: None,
             aoi_sha256: None,
             chips: ChipSpec {

@@ -7,6 +7,7 @@
 //! Nothing here knows of models: bands are asked for by name or number, values stay as stored.
 
 mod bands;
+mod clouds;
 mod georeference;
 mod ground_scale;
 mod open;
@@ -18,6 +19,7 @@ mod thumbnail;
 mod validity;
 
 pub use bands::BandError;
+pub use clouds::{CloudClass, CloudOptions, CloudReader};
 pub(crate) use georeference::wgs84;
 pub use georeference::{Georeference, GeoreferenceError};
 pub use ground_scale::GroundScale;

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::bands::{BandError, pick_bands};
+use super::clouds::{CloudOptions, CloudReader};
 use super::georeference::{Georeference, GeoreferenceError};
 use super::ground_scale::GroundScale;
 use super::radiometry::Radiometry;
@@ -85,6 +86,18 @@ pub enum SceneError {
         /// GDAL's name of the type.
         data_type: String,
     },
+    /// The cloud mask cannot be used.
+    #[error(
+        "`{path}`: its cloud mask `{mask}` cannot be used: {reason}; name another with `--cloud-mask`, or go without by `--cloud-mask none`"
+    )]
+    CloudMask {
+        /// The path as given.
+        path: String,
+        /// The mask.
+        mask: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A window could not be read.
     #[error(
         "`{path}` cannot be read near column {column}, row {row}: {}; the file may be truncated or damaged",
@@ -128,6 +141,8 @@ pub struct SceneOptions {
     pub nodata: NodataOption,
     /// `--date`: an ISO 8601 date for all scenes.
     pub date: Option<String>,
+    /// `--cloud-mask` and `--cloud-codes`.
+    pub clouds: CloudOptions,
 }
 
 /// How a file is divided into the blocks that GDAL decodes and caches whole.
@@ -181,6 +196,8 @@ pub struct Scene {
     pub blocks: BlockLayout,
     /// Size and sampled content of the file, to notice that it has changed. Empty for remote files.
     pub content: String,
+    /// The same of the cloud mask.
+    pub cloud_content: String,
 }
 
 impl Scene {
@@ -242,12 +259,11 @@ impl Scene {
         let validity = ValidityRule::of(&dataset, &bands, options.nodata).map_err(in_raster)?;
         let blocks = block_layout(&dataset, &bands).map_err(in_raster)?;
 
-        Ok(Self {
-            id: source.id.clone().unwrap_or_else(|| {
-                Path::new(path)
-                    .file_stem()
-                    .map_or_else(|| path.to_owned(), |s| s.to_string_lossy().into_owned())
-            }),
+        let clouds =
+            (options.clouds).mask_of(path, source.raster(), &dataset, source.clouds.as_ref())?;
+
+        let scene = Self {
+            id: source.id.clone().unwrap_or_else(|| file_stem(path)),
             path: path.to_owned(),
             raster: source.raster.clone(),
             date: (options.date.clone())
@@ -273,7 +289,8 @@ impl Scene {
                     .copied()
                     .collect()
             }),
-            clouds: source.clouds.clone(),
+            cloud_content: cloud_content(clouds.as_ref(), source.raster()),
+            clouds,
             bands,
             radiometry: Radiometry::as_stored(),
             blocks,
@@ -282,7 +299,10 @@ impl Scene {
             } else {
                 sample_content(path)
             },
-        })
+        };
+        // A mask that cannot be read is found out now, and not at every chip.
+        drop(CloudReader::open(&scene)?);
+        Ok(scene)
     }
 
     /// What GDAL opens.
@@ -425,6 +445,18 @@ fn sample_content(path: &str) -> String {
         ))
     };
     digest().unwrap_or_default()
+}
+
+/// What [`sample_content`] says of a cloud mask that is not a band of the scene.
+fn cloud_content(mask: Option<&CloudMask>, scene_raster: &str) -> String {
+    mask.filter(|mask| mask.raster != scene_raster)
+        .map_or_else(String::new, |mask| sample_content(&mask.raster))
+}
+
+fn file_stem(path: &str) -> String {
+    Path::new(path)
+        .file_stem()
+        .map_or_else(|| path.to_owned(), |s| s.to_string_lossy().into_owned())
 }
 
 /// Lower-case hexadecimal.

@@ -15,20 +15,24 @@ pub struct BandScaling {
 }
 
 /// What the values of a cloud mask mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CloudCodes {
     /// Sentinel-2 scene classification: 3 shadow, 8 and 9 cloud, 10 thin cirrus.
     SceneClassification,
     /// Anything but zero is cloud.
     NonZero,
+    /// These values are cloud.
+    Listed(Vec<u16>),
 }
 
 /// A raster of the same ground that tells where clouds are. It may have another resolution than the scene.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CloudMask {
-    /// What GDAL opens; its first band is the mask.
+    /// What GDAL opens.
     pub raster: String,
+    /// The band that is the mask, numbered from 1.
+    pub band: usize,
     /// What its values mean.
     pub codes: CloudCodes,
 }

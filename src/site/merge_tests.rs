@@ -38,6 +38,7 @@ fn detection(scene: usize, n: usize, score: f64, center: LonLat, angle_deg: f64)
         ground,
         corners: ground.corners(),
         border: false,
+        cloud: None,
     }
 }
 

@@ -27,6 +27,8 @@ mod grid;
 mod pipeline;
 // Empty pixels, edges, areas of interest: what was not seen.
 mod nodata;
+// Clouds: what a mask hides, what it flags, and that neither is silent.
+mod clouds;
 // Bands, numbers and resolutions of scenes that are not what the model was trained on.
 mod radiometry;
 // Several scenes of one place.

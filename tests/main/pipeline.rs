@@ -105,6 +105,7 @@ fn run(
             store_score: 0.02,
             rule: SuppressionRule { iou: 0.3, ios: 0.7 },
             overlap_px: 0.0,
+            max_cloud: 0.8,
         };
         // The pipeline wants detectors that own what they use.
         let calls: &'static AtomicUsize = Box::leak(Box::default());

@@ -67,7 +67,7 @@ fn layers_obey_rfc_7946_and_carry_the_properties_of_the_contract() {
     let properties = |name: &str| run.layer(name).features[0].names().join(" ");
     assert_eq!(
         properties("detections"),
-        "id class score class_scores scene date chip width_m length_m angle_deg border model"
+        "id class score class_scores scene date chip width_m length_m angle_deg border cloud cloud_class model"
     );
     assert_eq!(
         properties("sites"),

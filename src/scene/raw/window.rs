@@ -84,7 +84,7 @@ pub(in crate::scene) fn read_window<T: GdalType + Copy>(
 }
 
 /// GDAL's own words for its last error on this thread.
-fn last_error(class: CPLErr::Type) -> GdalError {
+pub(super) fn last_error(class: CPLErr::Type) -> GdalError {
     // SAFETY: both calls read thread-local state; the message is a NUL-terminated string that stays
     // valid until the next GDAL call on this thread, and it is copied before that.
     let (number, message) = unsafe {
