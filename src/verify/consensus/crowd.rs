@@ -89,7 +89,7 @@ impl Crowd {
         ballots: impl IntoIterator<Item = (&'a str, Ballot<'a>)>,
         known: &BTreeMap<String, bool>,
     ) -> CrowdFit {
-        let table = table(ballots);
+        let table = ballot_table(ballots);
         let classes: Vec<Option<usize>> = table
             .items()
             .iter()
@@ -192,7 +192,10 @@ fn column(answer: Answer) -> Option<usize> {
     }
 }
 
-fn table<'a>(ballots: impl IntoIterator<Item = (&'a str, Ballot<'a>)>) -> VoteTable {
+/// The ballots as a table of the labels no, yes, unsure. Bad images are not in it.
+pub(super) fn ballot_table<'a>(
+    ballots: impl IntoIterator<Item = (&'a str, Ballot<'a>)>,
+) -> VoteTable {
     let mut builder = VoteTableBuilder::new();
     // All three, whether or not anyone gave them: the matrices always have the same shape.
     for label in [Answer::No, Answer::Yes, Answer::Unsure] {

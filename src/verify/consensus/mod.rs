@@ -14,27 +14,41 @@
 //!
 //! Sums run over votes in one canonical order, so the order in which votes came shows in no bit of a result.
 
+mod agreement;
 mod ballot;
+mod calibration;
 mod confusion;
+mod counting;
 mod crowd;
 mod dawid_skene;
 mod em;
+mod krippendorff;
 mod odds;
+mod one_coin;
 mod prior;
+mod sequential;
 mod stop;
+mod swap;
 #[cfg(test)]
 mod testing;
 mod votes;
 
+pub use agreement::{Agreement, fleiss_kappa, item_agreement, specific_agreement};
 pub use ballot::{Answer, BLIND_S, BLIND_WEIGHT, Ballot, UNHURRIED_S, haste_weight};
+pub use calibration::Calibration;
 pub use confusion::Confusion;
+pub use counting::{LeadByDelta, majority};
 pub use crowd::{Crowd, CrowdFit, Volunteer};
 pub use dawid_skene::DawidSkene;
 pub use em::{Convergence, Fit};
+pub use krippendorff::{Scale, krippendorff_alpha};
 pub use odds::{log_odds, p_combined, probability};
+pub use one_coin::one_coin;
 pub use prior::ConfusionPrior;
+pub use sequential::{Wald, net_votes};
 pub use stop::{
     BAD_IMAGE_REPORTS, ControlRecord, FEW_VOTES, MIN_CONTROL_ANSWERS, StopRule, Tally, Verdict,
     WEAK_CONTROLS,
 };
+pub use swap::{SwapAgent, SwapFit, SwapStart, swap};
 pub use votes::{Vote, VoteTable, VoteTableBuilder};

@@ -12,7 +12,9 @@ pub struct Vote {
     pub worker: usize,
     /// Index into [`VoteTable::labels`].
     pub label: usize,
-    /// How often it was said, each time as much as that vote counts; more than 0.
+    /// How often it was said.
+    pub times: u32,
+    /// The same, each time as much as that vote counts; more than 0.
     pub weight: f64,
 }
 
@@ -29,8 +31,6 @@ pub struct VoteTable {
     votes: Vec<Vote>,
     /// Votes of item `i` are `votes[first[i]..first[i + 1]]`.
     first: Vec<usize>,
-    /// Votes as they were given, before equal ones became one entry.
-    given: usize,
 }
 
 impl VoteTable {
@@ -71,7 +71,7 @@ impl VoteTable {
 
     /// How many votes were given.
     pub fn given(&self) -> usize {
-        self.given
+        self.votes.iter().map(|vote| vote.times as usize).sum()
     }
 
     /// Weight of each label on an item, one number per label.
@@ -81,6 +81,15 @@ impl VoteTable {
             counts[vote.label] += vote.weight;
         }
         counts
+    }
+
+    /// How often each label was given, item by item, one number per label.
+    pub fn tallies(&self) -> Vec<Vec<u32>> {
+        let mut tallies = vec![vec![0; self.labels.len()]; self.items.len()];
+        for vote in &self.votes {
+            tallies[vote.item][vote.label] += vote.times;
+        }
+        tallies
     }
 
     /// Weight of all votes of each worker.
@@ -139,6 +148,7 @@ impl VoteTableBuilder {
             item: self.items.index(item),
             worker: self.workers.index(worker),
             label: self.labels.index(label),
+            times: 1,
             weight,
         };
         if weight > 0.0 && weight.is_finite() {
@@ -161,7 +171,6 @@ impl VoteTableBuilder {
         let (items, item_at) = self.items.sorted(|_| false);
         let (workers, worker_at) = self.workers.sorted(|_| false);
         let (labels, label_at) = self.labels.sorted(&names_no_class);
-        let given = self.votes.len();
         let mut votes: Vec<Vote> = self
             .votes
             .into_iter()
@@ -169,7 +178,7 @@ impl VoteTableBuilder {
                 item: item_at[vote.item],
                 worker: worker_at[vote.worker],
                 label: label_at[vote.label],
-                weight: vote.weight,
+                ..vote
             })
             .collect();
         // Weights too, so that sums of them do not depend on the order of the votes.
@@ -182,6 +191,7 @@ impl VoteTableBuilder {
             let same = (next.item, next.worker, next.label) == (kept.item, kept.worker, kept.label);
             if same {
                 kept.weight += next.weight;
+                kept.times += next.times;
             }
             same
         });
@@ -192,7 +202,6 @@ impl VoteTableBuilder {
             workers,
             labels,
             votes,
-            given,
         }
     }
 }
