@@ -70,7 +70,11 @@ fn report(model: &Model, detector: &OnnxDetector) -> Value {
             .into_iter()
             .map(|t| {
                 let shape = t.shape.iter().map(side).collect::<Vec<_>>().join(" × ");
-                format!("{} {} [{shape}]", t.name, t.element.unwrap_or_default())
+                format!(
+                    "{} {} [{shape}]",
+                    t.name,
+                    t.element.map(|e| e.to_string()).unwrap_or_default()
+                )
             })
             .collect()
     };

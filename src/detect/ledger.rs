@@ -13,7 +13,7 @@ use thiserror::Error;
 use super::chip_set::ChipSet;
 use super::outcome::{CELLS, Cell, ChipOutcome, RawDetection, Verdict};
 use crate::chip::CloudCover;
-use crate::geometry::{OrientedBox, PixelPoint};
+use crate::geometry::{OrientedBox, PixelArea, PixelPoint};
 use crate::scene::CloudClass;
 
 const SCHEMA: &str = include_str!("schema.sql");
@@ -348,9 +348,9 @@ impl Ledger {
         scene: usize,
         min_score: f64,
     ) -> Result<Vec<(usize, usize, RawDetection)>, LedgerError> {
-        let rows: Vec<(usize, usize, RawDetection, String, String)> = self.sql(|c| {
+        let rows: Vec<(usize, usize, RawDetection, [String; 2], Option<String>)> = self.sql(|c| {
             let mut statement = c.prepare(
-                "SELECT chip, n, class, score, x, y, length, width, angle, border, class_scores, type_scores, cloud, cloud_class
+                "SELECT chip, n, class, score, x, y, length, width, angle, border, class_scores, type_scores, cloud, cloud_class, outline
                  FROM detection WHERE scene = ?1 AND score >= ?2 ORDER BY chip, n",
             )?;
             statement
@@ -368,22 +368,31 @@ impl Ledger {
                         cloud: cloud_cover(row.get(12)?, row.get_ref(13)?.as_str_or_null()?),
                         class_scores: Vec::new(),
                         type_scores: Vec::new(),
+                        outline: None,
                     };
                     let (chip, n) = (row.get::<_, i64>(0)? as usize, row.get::<_, i64>(1)? as usize);
-                    Ok((chip, n, detection, row.get(10)?, row.get(11)?))
+                    Ok((chip, n, detection, [row.get(10)?, row.get(11)?], row.get(14)?))
                 })?
                 .collect()
         })?;
         rows.into_iter()
-            .map(|(chip, n, mut detection, class_scores, type_scores)| {
-                let parse = |text: &str| -> Result<Vec<f32>, LedgerError> {
-                    serde_json::from_str(text)
-                        .map_err(|e| self.damaged(format!("scores `{text}`: {e}")))
-                };
-                detection.class_scores = parse(&class_scores)?;
-                detection.type_scores = parse(&type_scores)?;
-                Ok((chip, n, detection))
-            })
+            .map(
+                |(chip, n, mut detection, [class_scores, type_scores], outline)| {
+                    let parse = |text: &str| -> Result<Vec<f32>, LedgerError> {
+                        serde_json::from_str(text)
+                            .map_err(|e| self.damaged(format!("scores `{text}`: {e}")))
+                    };
+                    detection.class_scores = parse(&class_scores)?;
+                    detection.type_scores = parse(&type_scores)?;
+                    if let Some(text) = outline {
+                        let rings: Option<Vec<Vec<[f64; 2]>>> = serde_json::from_str(&text).ok();
+                        let outline = rings.and_then(|rings| PixelArea::from_rings(&rings));
+                        detection.outline =
+                            Some(outline.ok_or_else(|| self.damaged(format!("outline `{text}`")))?);
+                    }
+                    Ok((chip, n, detection))
+                },
+            )
             .collect()
     }
 
@@ -425,8 +434,8 @@ fn insert(connection: &Connection, outcome: &ChipOutcome) -> rusqlite::Result<()
     };
     let mut statement = connection.prepare_cached(
         "INSERT OR REPLACE INTO detection
-         (scene, chip, n, class, score, x, y, length, width, angle, border, class_scores, type_scores, cloud, cloud_class)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+         (scene, chip, n, class, score, x, y, length, width, angle, border, class_scores, type_scores, cloud, cloud_class, outline)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     )?;
     for (n, d) in detections.iter().enumerate() {
         statement.execute(params![
@@ -445,6 +454,7 @@ fn insert(connection: &Connection, outcome: &ChipOutcome) -> rusqlite::Result<()
             scores_json(&d.type_scores),
             d.cloud.map(|cover| cover.share),
             d.cloud.and_then(|cover| cover.class).map(CloudClass::name),
+            d.outline.as_ref().map(outline_json),
         ])?;
     }
     Ok(())
@@ -455,6 +465,17 @@ fn cloud_cover(share: Option<f64>, class: Option<&str>) -> Option<CloudCover> {
         share,
         class: class.and_then(CloudClass::of_name),
     })
+}
+
+fn outline_json(outline: &PixelArea) -> String {
+    serde_json::Value::from(
+        outline
+            .rings()
+            .into_iter()
+            .map(|ring| ring.into_iter().map(Vec::from).collect::<Vec<_>>())
+            .collect::<Vec<_>>(),
+    )
+    .to_string()
 }
 
 fn scores_json(scores: &[f32]) -> String {

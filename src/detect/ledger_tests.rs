@@ -21,6 +21,7 @@ fn outcome(chip: usize, score: f32) -> ChipOutcome {
                     share: 0.25,
                     class: Some(CloudClass::Thin),
                 }),
+                outline: None,
             }],
             cells: None,
         },

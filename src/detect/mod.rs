@@ -11,6 +11,7 @@
 //! after it, in one order that depends on nothing but the detections (score, then place), so that a scan cut
 //! into any number of pieces, by any number of workers or interruptions, gives the same result.
 
+mod areas;
 mod chip_set;
 mod ledger;
 mod outcome;
@@ -21,4 +22,4 @@ pub use chip_set::ChipSet;
 pub use ledger::{ChipRecord, ChipStatus, Ledger, LedgerError};
 pub use outcome::{CELLS, Cell, ChipOutcome, RawDetection, Verdict};
 pub use pipeline::{Pipeline, PipelineError, PlannedScene};
-pub use place::{Detection, PlaceError, place_order, place_scene, suppress_detections};
+pub use place::{Detection, PlaceError, PlaceRules, place_order, scene_detections};

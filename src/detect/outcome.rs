@@ -1,7 +1,8 @@
 //! What became of one chip.
 
+use super::areas;
 use crate::chip::{Chip, ChipClouds, ChipPixels, CloudCover, SceneArea};
-use crate::geometry::{OrientedBox, PixelPoint, SuppressionRule, suppress_planar};
+use crate::geometry::{OrientedBox, PixelArea, PixelPoint, SuppressionRule, suppress_planar};
 use crate::model::ChipBox;
 
 /// The core of a chip is divided into this many cells a side to record where nothing was measured.
@@ -31,6 +32,8 @@ pub struct RawDetection {
     pub border: bool,
     /// How much of it lies under cloud; `None`: the scene has no cloud mask.
     pub cloud: Option<CloudCover>,
+    /// The outline in model pixels of the chip, for heads that find areas: the part that the chip owns.
+    pub outline: Option<PixelArea>,
 }
 
 /// How a chip ended.
@@ -186,6 +189,7 @@ pub(super) fn report(
     ownership: Ownership<'_>,
 ) -> Vec<RawDetection> {
     boxes.retain(|b| b.shape.is_valid() && b.score.is_finite());
+    let (areas, mut boxes): (Vec<_>, Vec<_>) = boxes.into_iter().partition(|b| b.outline.is_some());
     boxes.sort_by(|a, b| {
         b.score
             .total_cmp(&a.score)
@@ -205,6 +209,9 @@ pub(super) fn report(
             && pixels.is_valid(shape.center.x.floor() as i64, shape.center.y.floor() as i64)
             && ownership.area.is_none_or(|area| area.contains(at))
     };
+    let reported_areas = areas
+        .iter()
+        .flat_map(|area| report_area(chip, pixels, clouds, area, ownership));
     suppress_planar(&shapes, rule)
         .into_iter()
         .filter(|&i| owned(&shapes[i]))
@@ -218,7 +225,38 @@ pub(super) fn report(
                 type_scores: found.type_scores.clone(),
                 border: reaches_unseen(chip, pixels, &found.shape, (width, height)),
                 cloud: clouds.map(|clouds| clouds.over(&found.shape)),
+                outline: None,
             }
+        })
+        .chain(reported_areas)
+        .collect()
+}
+
+/// What a chip reports of an area: the parts that it owns, as found.
+fn report_area(
+    chip: &Chip,
+    pixels: &ChipPixels,
+    clouds: Option<&ChipClouds>,
+    found: &ChipBox,
+    ownership: Ownership<'_>,
+) -> Vec<RawDetection> {
+    let parts = found
+        .outline
+        .iter()
+        .flat_map(|outline| areas::clip(chip, pixels, outline, ownership));
+    parts
+        .filter_map(|part| {
+            let shape = part.bounding_box()?;
+            Some(RawDetection {
+                shape,
+                score: found.score,
+                class: found.class,
+                class_scores: found.class_scores.clone(),
+                type_scores: found.type_scores.clone(),
+                border: areas::ends_unseen(chip, pixels, &part, ownership.scene_size),
+                cloud: clouds.map(|clouds| clouds.over(&shape)),
+                outline: Some(part),
+            })
         })
         .collect()
 }

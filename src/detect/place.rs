@@ -2,15 +2,19 @@
 
 use std::cmp::Ordering;
 
+use geo::{LineString, MapCoords, Polygon, coord};
 use thiserror::Error;
 
+use super::areas;
 use super::outcome::RawDetection;
 use super::pipeline::PlannedScene;
 use crate::chip::{Chip, CloudCover};
 use crate::geometry::{
-    GroundBox, LonLat, PixelPoint, SuppressionRule, azimuth_deg, distance_m, suppress_ground,
+    GroundArea, GroundBox, LonLat, PixelPoint, SuppressionRule, azimuth_deg, distance_m,
+    suppress_ground,
 };
-use crate::scene::SceneError;
+use crate::model::AreaRule;
+use crate::scene::{Georeference, GeoreferenceError, SceneError};
 
 /// A detection on the ground.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +41,17 @@ pub struct Detection {
     pub border: bool,
     /// How much of it lies under cloud; `None`: the scene has no cloud mask.
     pub cloud: Option<CloudCover>,
+    /// The outline, for heads that find areas: `ground` is then the smallest rectangle round it.
+    pub outline: Option<GroundArea>,
+}
+
+impl Detection {
+    /// What it covers in square metres.
+    pub fn area_m2(&self) -> f64 {
+        self.outline
+            .as_ref()
+            .map_or_else(|| self.ground.area_m2(), GroundArea::area_m2)
+    }
 }
 
 /// Why detections cannot be placed.
@@ -53,7 +68,7 @@ pub enum PlaceError {
         scene: String,
         /// Why.
         #[source]
-        source: crate::scene::GeoreferenceError,
+        source: GeoreferenceError,
     },
     /// The ledger names a chip that the plan does not have.
     #[error(
@@ -72,8 +87,36 @@ pub enum PlaceError {
 /// Positions that place one box: centre, four corners, ends of the length axis, ends of the width axis.
 const POINTS: usize = 9;
 
-/// Places the detections of one scene (number `number` in the scan) on the ground.
-pub fn place_scene(
+/// How the detections of a scene are made of what its chips report.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PlaceRules {
+    /// When two boxes show the same thing.
+    pub nms: SuppressionRule,
+    /// How areas are joined, for heads that find areas.
+    pub areas: Option<AreaRule>,
+    /// Lowest score of an area.
+    pub min_score: f64,
+}
+
+/// Detections of one scene (number `number` in the scan) on the ground, each once, in [`place_order`]: boxes are
+/// suppressed across its chips, areas joined.
+pub fn scene_detections(
+    number: usize,
+    planned: &PlannedScene,
+    raw: Vec<(usize, usize, RawDetection)>,
+    rules: PlaceRules,
+) -> Result<Vec<Detection>, PlaceError> {
+    if let Some(rule) = rules.areas {
+        let mut areas = place_areas(number, planned, raw, rule, rules.min_score)?;
+        areas.sort_by(place_order);
+        return Ok(areas);
+    }
+    let placed = place_scene(number, planned, raw)?;
+    Ok(suppress_detections(placed, rules.nms))
+}
+
+/// Places the boxes of one scene on the ground.
+fn place_scene(
     number: usize,
     planned: &PlannedScene,
     raw: Vec<(usize, usize, RawDetection)>,
@@ -81,11 +124,7 @@ pub fn place_scene(
     let georeference = planned.scene.georeference()?;
     let mut points: Vec<PixelPoint> = Vec::with_capacity(raw.len() * POINTS);
     for (chip, _, detection) in &raw {
-        let chip: Chip = planned.plan.chip(*chip).ok_or_else(|| PlaceError::Chip {
-            scene: planned.scene.id.clone(),
-            chip: *chip,
-            chips: planned.plan.len(),
-        })?;
+        let chip = chip_of(planned, *chip)?;
         points.push(chip.scene_point(detection.shape.center));
         points.extend(detection.shape.corners().map(|p| chip.scene_point(p)));
         points.extend(detection.shape.axis_ends().map(|p| chip.scene_point(p)));
@@ -111,8 +150,91 @@ pub fn place_scene(
             corners: [p[1], p[2], p[3], p[4]],
             border: detection.border,
             cloud: detection.cloud,
+            outline: None,
         })
         .collect())
+}
+
+/// Joins the areas of one scene (number `number` in the scan) across its chips and places them on the ground.
+/// Keeps those of at least `min_score`.
+fn place_areas(
+    number: usize,
+    planned: &PlannedScene,
+    raw: Vec<(usize, usize, RawDetection)>,
+    rule: AreaRule,
+    min_score: f64,
+) -> Result<Vec<Detection>, PlaceError> {
+    let georeference = planned.scene.georeference()?;
+    let mut parts = Vec::with_capacity(raw.len());
+    for (chip, n, mut detection) in raw {
+        let at = chip_of(planned, chip)?;
+        if let Some(outline) = detection.outline.take() {
+            let polygon = outline.polygon.map_coords(|c| {
+                let p = at.scene_point(PixelPoint::new(c.x, c.y));
+                coord! { x: p.x, y: p.y }
+            });
+            parts.push((chip, n, detection, polygon));
+        }
+    }
+    let mut placed = Vec::new();
+    for found in areas::join(parts) {
+        if f64::from(found.detection.score) < min_score {
+            continue;
+        }
+        let polygons = found.polygons.iter();
+        let outline = GroundArea {
+            polygons: polygons
+                .map(|polygon| on_ground(polygon, &georeference))
+                .collect::<Result<_, _>>()
+                .map_err(|source| PlaceError::Georeference {
+                    scene: planned.scene.id.clone(),
+                    source,
+                })?,
+        };
+        let Some(ground) = outline.bounding_box() else {
+            continue;
+        };
+        if outline.area_m2() < rule.min_area_m2 {
+            continue;
+        }
+        placed.push(Detection {
+            scene: number,
+            chip: found.chip,
+            n: found.n,
+            class: found.detection.class,
+            score: f64::from(found.detection.score),
+            class_scores: found.detection.class_scores,
+            type_scores: found.detection.type_scores,
+            ground,
+            corners: ground.corners(),
+            border: found.detection.border,
+            cloud: found.detection.cloud,
+            outline: Some(outline.simplified(rule.simplify_m)),
+        });
+    }
+    Ok(placed)
+}
+
+/// Rings of scene pixels as rings of places.
+fn on_ground(
+    polygon: &Polygon,
+    georeference: &Georeference,
+) -> Result<(Vec<LonLat>, Vec<Vec<LonLat>>), GeoreferenceError> {
+    let ring = |ring: &LineString| {
+        let corners = ring.0.split_last().map_or(&[][..], |(_, rest)| rest);
+        let pixels: Vec<PixelPoint> = corners.iter().map(|c| PixelPoint::new(c.x, c.y)).collect();
+        georeference.to_lonlat(&pixels)
+    };
+    let holes = polygon.interiors().iter().map(ring);
+    Ok((ring(polygon.exterior())?, holes.collect::<Result<_, _>>()?))
+}
+
+fn chip_of(planned: &PlannedScene, chip: usize) -> Result<Chip, PlaceError> {
+    planned.plan.chip(chip).ok_or_else(|| PlaceError::Chip {
+        scene: planned.scene.id.clone(),
+        chip,
+        chips: planned.plan.len(),
+    })
 }
 
 /// A box from its centre and the ends of its axes. The angle is that of the geodesic from the centre, so it
@@ -148,10 +270,7 @@ pub fn place_order(a: &Detection, b: &Detection) -> Ordering {
 }
 
 /// Brings detections into [`place_order`] and keeps the best of those that show the same thing.
-pub fn suppress_detections(
-    mut detections: Vec<Detection>,
-    rule: SuppressionRule,
-) -> Vec<Detection> {
+fn suppress_detections(mut detections: Vec<Detection>, rule: SuppressionRule) -> Vec<Detection> {
     detections.sort_by(place_order);
     let boxes: Vec<GroundBox> = detections.iter().map(|d| d.ground).collect();
     let mut kept = suppress_ground(&boxes, rule).into_iter().peekable();

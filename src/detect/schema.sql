@@ -35,5 +35,6 @@ CREATE TABLE detection (
     border       INTEGER NOT NULL,
     cloud        REAL, -- share of the box under cloud; NULL: no cloud mask
     cloud_class  TEXT, -- of most of that: 'cloud', 'thin' or 'shadow'
+    outline      TEXT, -- JSON: rings of [x, y], the outer one first; NULL: the box says it all
     PRIMARY KEY (scene, chip, n)
 ) STRICT, WITHOUT ROWID;

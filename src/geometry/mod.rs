@@ -12,12 +12,16 @@
 //! | local plane | [`PlanePoint`] | metre | tangent to the ellipsoid; x east, y north |
 //! | geocentric | `[f64; 3]` | metre | centre of the Earth (used only to index places) |
 
+mod area;
 mod ground;
 mod oriented_box;
 mod overlap;
 mod suppress;
+mod trace;
 
+pub use area::{GroundArea, PixelArea, polygons_overlap};
 pub use ground::{GroundBox, GroundIndex, LonLat, PlanePoint, azimuth_deg, distance_m};
 pub use oriented_box::{OrientedBox, PixelPoint};
 pub use overlap::{Overlap, convex_intersection_area, polygon_area};
 pub use suppress::{SuppressionRule, suppress_ground, suppress_planar};
+pub use trace::{NO_LABEL, Region, Regions, trace_regions};

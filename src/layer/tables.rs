@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Feature, Ring};
 use crate::detect::Detection;
-use crate::geometry::GroundBox;
+use crate::geometry::{GroundArea, GroundBox, LonLat};
 use crate::scene::CloudClass;
 use crate::site::{Cluster, Site};
 
@@ -89,13 +89,31 @@ pub fn detection_feature(
     p.insert("width_m".into(), rounded(d.ground.width_m, 1));
     p.insert("length_m".into(), rounded(d.ground.length_m, 1));
     p.insert("angle_deg".into(), angle(&d.ground));
+    if d.outline.is_some() {
+        p.insert("area_m2".into(), rounded(d.area_m2(), 0));
+    }
     p.insert("border".into(), json!(d.border));
     let cloud = d.cloud.map(|cover| rounded(cover.share, 3));
     p.insert("cloud".into(), cloud.unwrap_or(Value::Null));
     let class = d.cloud.and_then(|cover| cover.class);
     p.insert("cloud_class".into(), json!(class.map(CloudClass::name)));
     p.insert("model".into(), json!(names.model));
-    Feature::of_ring(Ring::from(d.corners), p)
+    shape(d.corners, d.outline.as_ref(), p)
+}
+
+/// The outline of an area, or the box where there is none.
+fn shape(
+    corners: [LonLat; 4],
+    outline: Option<&GroundArea>,
+    properties: Map<String, Value>,
+) -> Feature {
+    match outline {
+        Some(outline) => Feature {
+            polygons: outline.polygons.clone(),
+            properties,
+        },
+        None => Feature::of_ring(Ring::from(corners), properties),
+    }
 }
 
 /// A row of `sites.geojson`.
@@ -118,11 +136,11 @@ pub fn site_feature(site: &Site, names: Names<'_>, cluster: Option<&Cluster>) ->
     p.insert("length_m".into(), rounded(site.ground.length_m, 1));
     p.insert("width_m".into(), rounded(site.ground.width_m, 1));
     p.insert("angle_deg".into(), angle(&site.ground));
-    p.insert("area_m2".into(), rounded(site.ground.area_m2(), 0));
+    p.insert("area_m2".into(), rounded(site.area_m2(), 0));
     p.insert("cluster_id".into(), json!(cluster.map(|c| c.id.as_str())));
     p.insert("border".into(), json!(site.border));
     p.insert("status".into(), json!("unverified"));
-    Feature::of_ring(Ring::from(site.corners), p)
+    shape(site.corners, site.outline.as_ref(), p)
 }
 
 /// A row of `clusters.geojson`.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::Head;
-use super::center::CenterHead;
+use super::card_head::RawHead;
 
 /// Why a card cannot be used. Always names the key.
 #[derive(Debug, Error)]
@@ -86,6 +86,8 @@ pub struct ModelCard {
     pub nms_iou: f64,
     /// Score from which on a detection is shown, unless the user says otherwise.
     pub min_score: f64,
+    /// Value, in the model's input, of pixels that only fill the tensor up.
+    pub padding: f32,
     /// Stretch for scenes in other units.
     pub stretch: Option<Stretch>,
     /// SHA-256 of the ONNX file.
@@ -103,6 +105,9 @@ const KNOWN_KEYS: &[&str] = &[
     "kilnsight:head",
     "kilnsight:center",
     "kilnsight:types",
+    "kilnsight:yolo",
+    "kilnsight:yolo-obb",
+    "kilnsight:padding",
     "kilnsight:nms_iou",
     "kilnsight:min_score",
     "kilnsight:stretch",
@@ -157,12 +162,10 @@ struct RawCard {
     size_multiple: Option<usize>,
     #[serde(rename = "kilnsight:overlap_m")]
     overlap_m: Option<f64>,
-    #[serde(rename = "kilnsight:head")]
-    head: Option<String>,
-    #[serde(rename = "kilnsight:center")]
-    center: Option<RawCenter>,
-    #[serde(rename = "kilnsight:types", default)]
-    types: Vec<String>,
+    #[serde(flatten)]
+    head: RawHead,
+    #[serde(rename = "kilnsight:padding", default)]
+    padding: f32,
     #[serde(rename = "kilnsight:nms_iou")]
     nms_iou: Option<f64>,
     #[serde(rename = "kilnsight:min_score")]
@@ -223,17 +226,7 @@ struct RawClass {
     name: String,
 }
 
-#[derive(Deserialize)]
-struct RawCenter {
-    heatmap: String,
-    size: String,
-    offset: Option<String>,
-    angle: Option<String>,
-    #[serde(rename = "type")]
-    kind: Option<String>,
-}
-
-fn wrong(
+pub(super) fn wrong(
     key: &'static str,
     value: impl std::fmt::Display,
     expected: impl Into<String>,
@@ -323,9 +316,9 @@ impl RawCard {
                 "percentiles must rise, within 0 to 100",
             ));
         }
-        let head = self.head()?;
         let classes = self.classes()?;
         let (input, bands, scaling) = self.input(chip_px)?;
+        let head = self.head.check(classes.len())?;
         Ok(ModelCard {
             name: self
                 .name
@@ -346,42 +339,11 @@ impl RawCard {
             overlap_m,
             nms_iou: fraction("kilnsight:nms_iou", self.nms_iou)?,
             min_score: fraction("kilnsight:min_score", self.min_score)?,
+            padding: self.padding,
             stretch: self.stretch,
             sha256: self.sha256.map(|s| s.to_lowercase()),
             unknown_keys,
         })
-    }
-
-    fn head(&self) -> Result<Head, CardError> {
-        match self.head.as_deref() {
-            None => Err(CardError::Missing("kilnsight:head")),
-            Some("center") => {
-                let names = self
-                    .center
-                    .as_ref()
-                    .ok_or(CardError::Missing("kilnsight:center"))?;
-                if names.kind.is_some() && self.types.is_empty() {
-                    return Err(CardError::Missing("kilnsight:types"));
-                }
-                Ok(Head::Center(CenterHead {
-                    heatmap: names.heatmap.clone(),
-                    size: names.size.clone(),
-                    offset: names.offset.clone(),
-                    angle: names.angle.clone(),
-                    kind: names.kind.clone(),
-                    types: if names.kind.is_some() {
-                        self.types.clone()
-                    } else {
-                        Vec::new()
-                    },
-                }))
-            }
-            Some(other) => Err(wrong(
-                "kilnsight:head",
-                other,
-                "this version reads `center`",
-            )),
-        }
     }
 
     fn classes(&self) -> Result<Vec<String>, CardError> {
@@ -442,11 +404,12 @@ impl RawCard {
                     "must be batch, bands, height, width",
                 ));
             }
-            if let Some(kind) = tensor.data_type.as_deref().filter(|t| *t != "float32") {
+            let fed = ["float32", "float16", "uint8"];
+            if let Some(kind) = tensor.data_type.as_deref().filter(|t| !fed.contains(t)) {
                 return Err(wrong(
                     "mlm:input data_type",
                     kind,
-                    "this version feeds float32",
+                    "float32, float16 and uint8 can be fed",
                 ));
             }
             if let [_, channels, height, width] = *tensor.shape.as_slice() {

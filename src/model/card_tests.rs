@@ -59,7 +59,7 @@ fn errors_name_the_key() {
             message("kilnsight:size_multiple", json!(7)),
             message("kilnsight:overlap_m", json!(2560)),
             message("kilnsight:min_score", json!(40)),
-            message("kilnsight:head", json!("yolo")),
+            message("kilnsight:head", json!("ssd")),
             message("kilnsight:calibration", json!({"method": "magic"})),
             message("kilnsight:card_version", json!(2)),
             message("kilnsight:stretch", json!({"percentiles": [98, 2]})),

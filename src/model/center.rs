@@ -68,6 +68,12 @@ impl CenterHead {
         Ok(())
     }
 
+    /// Names of all outputs that are read.
+    pub(super) fn reads(&self) -> Vec<String> {
+        let outputs = self.outputs(0).into_iter();
+        outputs.map(|(name, _)| name.to_owned()).collect()
+    }
+
     /// The maps among all outputs.
     pub(super) fn maps<'a>(
         &self,
@@ -190,6 +196,7 @@ impl CenterHead {
             type_scores: maps.kind.as_ref().map_or_else(Vec::new, |map| {
                 softmax((0..map.dim().0).map(|t| map[[t, row, column]]))
             }),
+            outline: None,
         })
     }
 }

@@ -7,24 +7,34 @@
 //! behaviour there. Each output head has a file of its own and decodes plain arrays, so that it can be
 //! tested without ONNX Runtime; [`Head`] is where the next one comes in.
 
+mod anchors;
 mod card;
+mod card_head;
 mod center;
+mod input;
 mod load;
 mod outputs;
 mod runtime;
 mod session;
+mod tensor;
+mod yolo;
+mod yolo_obb;
 
 use ndarray::ArrayView3;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::geometry::OrientedBox;
+use crate::geometry::{OrientedBox, PixelArea};
 
 pub use card::{CardError, ModelCard, Stretch, ValueScaling};
 pub use center::{CenterHead, CenterOutputs};
 pub use load::{LoadError, Model, shipped_models};
 pub use outputs::Outputs;
 pub use runtime::{RuntimeError, RuntimeInfo, runtime_info};
-pub use session::{OnnxDetector, SessionError, TensorInfo};
+pub use session::{OnnxDetector, SessionError};
+pub use tensor::TensorInfo;
+pub use yolo::YoloHead;
+pub use yolo_obb::YoloObbHead;
 
 /// What a model found, in the pixels of the chip it was shown.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +49,29 @@ pub struct ChipBox {
     pub class_scores: Vec<f32>,
     /// Probabilities of the types within the class, where the model tells them.
     pub type_scores: Vec<f32>,
+    /// The outline, for heads that find areas: `shape` is then the smallest rectangle round it.
+    pub outline: Option<PixelArea>,
+}
+
+/// How areas are made of what chips report, for heads that find areas rather than objects.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct AreaRule {
+    /// What areas are joined of.
+    pub of: AreaPart,
+    /// Smaller areas are left out, in square metres.
+    pub min_area_m2: f64,
+    /// How much outlines are simplified, in metres.
+    pub simplify_m: f64,
+}
+
+/// What areas are joined of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AreaPart {
+    /// Pixels of a class: joined first, and the whole held to the lowest score that is shown.
+    Pixels,
+    /// Chips, each with one score: held to the lowest score that is shown, and those left are joined.
+    Chips,
 }
 
 /// Why a chip could not be put through a model.
@@ -58,6 +91,16 @@ pub enum DetectError {
         /// What was expected, in words.
         expected: String,
     },
+    /// Scores that are no probabilities.
+    #[error(
+        "output `{output}` has scores up to {highest}, expected probabilities: export the model with its last activation"
+    )]
+    NotProbabilities {
+        /// Name of the output.
+        output: String,
+        /// The highest of them.
+        highest: f32,
+    },
 }
 
 /// Something that finds boxes in the pixels of a chip (bands × rows × columns, in the model's input units).
@@ -75,6 +118,10 @@ pub trait Detector: Send {
 pub enum Head {
     /// Heat map of centres with box sizes.
     Center(CenterHead),
+    /// Candidate boxes before suppression.
+    Yolo(YoloHead),
+    /// Candidate boxes with an angle.
+    YoloObb(YoloObbHead),
 }
 
 impl Head {
@@ -82,6 +129,8 @@ impl Head {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Center(_) => "center",
+            Self::Yolo(_) => "yolo",
+            Self::YoloObb(_) => "yolo-obb",
         }
     }
 
@@ -89,14 +138,34 @@ impl Head {
     pub fn types(&self) -> &[String] {
         match self {
             Self::Center(head) => &head.types,
+            Self::Yolo(_) | Self::YoloObb(_) => &[],
         }
     }
 
-    /// Whether the outputs that an ONNX file declares are those that this head reads, for a model of `classes`
+    /// How areas are made of what it finds; `None` for a head that finds objects.
+    pub fn areas(&self) -> Option<AreaRule> {
+        match self {
+            Self::Center(_) | Self::Yolo(_) | Self::YoloObb(_) => None,
+        }
+    }
+
+    /// Finds among the outputs that an ONNX file declares those that this head reads, for a model of `classes`
     /// classes. Says in words what does not fit.
-    pub(super) fn check(&self, outputs: &[TensorInfo], classes: usize) -> Result<(), String> {
+    pub(super) fn bind(&mut self, outputs: &[TensorInfo], classes: usize) -> Result<(), String> {
         match self {
             Self::Center(head) => head.check(outputs, classes),
+            Self::Yolo(head) => head.bind(outputs),
+            Self::YoloObb(head) => head.bind(outputs),
+        }
+    }
+
+    /// Names of the outputs that it reads, once bound.
+    pub(super) fn reads(&self) -> Vec<String> {
+        let one = |output: &Option<String>| output.iter().cloned().collect();
+        match self {
+            Self::Center(head) => head.reads(),
+            Self::Yolo(head) => one(&head.output),
+            Self::YoloObb(head) => one(&head.output),
         }
     }
 
@@ -109,6 +178,8 @@ impl Head {
     ) -> Result<Vec<ChipBox>, DetectError> {
         match self {
             Self::Center(head) => head.decode(&head.maps(outputs)?, chip_size, min_score),
+            Self::Yolo(head) => head.decode(outputs, min_score),
+            Self::YoloObb(head) => head.decode(outputs, min_score),
         }
     }
 }

@@ -12,21 +12,23 @@ pub struct Outputs<'a> {
 }
 
 impl<'a> Outputs<'a> {
-    /// Adds a tensor whose first axis is a batch of one.
+    /// Adds chip `slot` of a tensor whose first axis is a batch of `slots` chips.
     pub fn insert(
         &mut self,
         name: &str,
         batch: CowArray<'a, f32, IxDyn>,
+        slot: usize,
+        slots: usize,
     ) -> Result<(), DetectError> {
-        if batch.shape().first() != Some(&1) {
+        if batch.shape().first() != Some(&slots) || slot >= slots {
             return Err(DetectError::Shape {
                 output: name.to_owned(),
                 shape: batch.shape().to_vec(),
-                expected: "a batch of one chip".to_owned(),
+                expected: format!("a batch of {slots} first"),
             });
         }
         self.tensors
-            .push((name.to_owned(), batch.index_axis_move(Axis(0), 0)));
+            .push((name.to_owned(), batch.index_axis_move(Axis(0), slot)));
         Ok(())
     }
 

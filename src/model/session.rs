@@ -1,14 +1,16 @@
 //! One ONNX Runtime session, and the detector made of it.
 
-use ndarray::{ArrayView3, ArrayView4, Axis, CowArray};
+use ndarray::{ArrayD, ArrayView3, CowArray, IxDyn};
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
-use ort::value::{TensorElementType, TensorRef, ValueType};
+use ort::value::{DynValue, TensorElementType};
 use thiserror::Error;
 
 use super::card::ModelCard;
+use super::input::{InputBuffers, InputSpec};
 use super::load::Model;
 use super::runtime::{RuntimeError, environment};
+use super::tensor::{TensorInfo, names};
 use super::{ChipBox, DetectError, Detector, Head, Outputs};
 
 /// Why a model cannot be run.
@@ -36,22 +38,14 @@ pub enum SessionError {
     },
 }
 
-/// Name, type and shape of an input or output, as the ONNX file declares it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TensorInfo {
-    /// Its name.
-    pub name: String,
-    /// Element type, if it is a tensor.
-    pub element: Option<String>,
-    /// Sides; −1 where the file leaves them open.
-    pub shape: Vec<i64>,
-}
-
 /// A detector backed by an ONNX file. Uses one thread: run one per worker.
 pub struct OnnxDetector {
     session: Session,
-    input: String,
+    input: InputSpec,
+    buffers: InputBuffers,
     head: Head,
+    /// Names of the outputs that the head reads.
+    reads: Vec<String>,
 }
 
 impl OnnxDetector {
@@ -78,132 +72,149 @@ impl OnnxDetector {
         };
         environment()?;
         let session = builder().map_err(load)?;
-        let detector = Self {
-            session,
-            input: model.card.input.clone(),
-            head: model.card.head.clone(),
-        };
-        detector.compare(&model.card)?;
-        Ok(detector)
-    }
-
-    /// Inputs as declared by the file.
-    pub fn inputs(&self) -> Vec<TensorInfo> {
-        self.session.inputs().iter().map(tensor_info).collect()
-    }
-
-    /// Outputs as declared by the file.
-    pub fn outputs(&self) -> Vec<TensorInfo> {
-        self.session.outputs().iter().map(tensor_info).collect()
-    }
-
-    /// Checks that names, types and channels of the file are those of the card.
-    fn compare(&self, card: &ModelCard) -> Result<(), SessionError> {
+        let card = &model.card;
         let disagree = |what: String| SessionError::Disagreement {
             model: card.name.clone(),
             what,
         };
-        let inputs = self.inputs();
-        let Some(input) = inputs.iter().find(|t| t.name == card.input) else {
-            return Err(disagree(format!(
-                "the card feeds `{}`, the file has {}",
-                card.input,
-                names(&inputs)
-            )));
-        };
-        if let Some(element) = input
-            .element
-            .as_deref()
-            .filter(|e| *e != TensorElementType::Float32.to_string())
-        {
-            return Err(disagree(format!(
-                "input `{}` takes {element}, the card says float32",
-                input.name
-            )));
-        }
-        if inputs.len() > 1 {
-            return Err(disagree(format!(
-                "the file wants {} inputs ({}), the card feeds one",
-                inputs.len(),
-                names(&inputs)
-            )));
-        }
-        input
-            .check_channels(card.bands.len(), "the card names that many bands")
+        let input = input_spec(&tensors(session.inputs()), card).map_err(disagree)?;
+        let mut head = card.head.clone();
+        head.bind(&tensors(session.outputs()), card.classes.len())
             .map_err(disagree)?;
-        for side in input.shape.iter().skip(2).filter(|s| **s > 0) {
-            if usize::try_from(*side) != Ok(card.chip_px) {
-                return Err(disagree(format!(
-                    "input `{}` is {side} pixels a side, the card says {}",
-                    input.name, card.chip_px
-                )));
-            }
-            if card.size_multiple.is_some() {
-                return Err(disagree(format!(
-                    "input `{}` is fixed to {side} pixels a side, the card's `kilnsight:size_multiple` says it may vary",
-                    input.name
-                )));
-            }
-        }
-        card.head
-            .check(&self.outputs(), card.classes.len())
-            .map_err(disagree)
-    }
-}
-
-impl TensorInfo {
-    /// The tensor of a name among those that a file declares.
-    pub(super) fn find<'a>(declared: &'a [Self], name: &str) -> Result<&'a Self, String> {
-        declared.iter().find(|t| t.name == name).ok_or_else(|| {
-            format!(
-                "the card reads output `{name}`, the file has {}",
-                names(declared)
-            )
+        let reads = head.reads();
+        Ok(Self {
+            session,
+            input,
+            buffers: InputBuffers::default(),
+            head,
+            reads,
         })
     }
 
-    /// Checks for batch × channels × height × width with a known number of channels; `why` it must be that one.
-    pub(super) fn check_channels(&self, channels: usize, why: &str) -> Result<(), String> {
-        let Self { name, shape, .. } = self;
-        if shape.len() != 4 {
-            return Err(format!(
-                "`{name}` has shape {shape:?}, expected four dimensions"
-            ));
-        }
-        if shape[1] > 0 && usize::try_from(shape[1]) != Ok(channels) {
-            return Err(format!(
-                "`{name}` has {} channels, expected {channels}: {why}",
-                shape[1]
-            ));
-        }
-        Ok(())
+    /// Inputs as declared by the file.
+    pub fn inputs(&self) -> Vec<TensorInfo> {
+        tensors(self.session.inputs())
+    }
+
+    /// Outputs as declared by the file.
+    pub fn outputs(&self) -> Vec<TensorInfo> {
+        tensors(self.session.outputs())
+    }
+
+    /// Puts chips of one size through the model, at most as many as its batch where the file fixes that.
+    fn run(
+        &mut self,
+        chips: &[ArrayView3<'_, f32>],
+        min_score: f32,
+    ) -> Result<Vec<Vec<ChipBox>>, DetectError> {
+        let failed = |e: ort::Error| DetectError::Runtime(first_line(&e.to_string()));
+        let (_, rows, columns) = chips.first().map_or((0, 0, 0), ArrayView3::dim);
+        let slots = self.input.batch.unwrap_or(chips.len());
+        let Self {
+            session,
+            input,
+            buffers,
+            head,
+            reads,
+        } = self;
+        let values = input
+            .feed(chips, buffers, |name, tensor| {
+                session.run(ort::inputs![name => tensor])
+            })
+            .map_err(failed)?;
+        (0..chips.len())
+            .map(|slot| {
+                let mut outputs = Outputs::default();
+                for name in &*reads {
+                    let value = values.get(name).ok_or_else(|| {
+                        DetectError::Runtime(format!("the model gave no output `{name}`"))
+                    })?;
+                    outputs.insert(name, numbers(name, value)?, slot, slots)?;
+                }
+                head.decode(&outputs, (columns, rows), min_score)
+            })
+            .collect()
     }
 }
 
-fn names(tensors: &[TensorInfo]) -> String {
-    tensors
-        .iter()
-        .map(|t| format!("`{}`", t.name))
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-fn tensor_info(outlet: &ort::value::Outlet) -> TensorInfo {
-    match outlet.dtype() {
-        ValueType::Tensor { ty, shape, .. } => TensorInfo {
-            name: outlet.name().to_owned(),
-            element: Some(ty.to_string()),
-            shape: shape.iter().copied().collect(),
-        },
-        _ => TensorInfo {
-            name: outlet.name().to_owned(),
-            element: None,
-            shape: Vec::new(),
-        },
+/// Compares the inputs of a file with its card.
+fn input_spec(inputs: &[TensorInfo], card: &ModelCard) -> Result<InputSpec, String> {
+    let Some(input) = inputs.iter().find(|t| t.name == card.input) else {
+        return Err(format!(
+            "the card feeds `{}`, the file has {}",
+            card.input,
+            names(inputs)
+        ));
+    };
+    if inputs.len() > 1 {
+        return Err(format!(
+            "the file wants {} inputs ({}), the card feeds one",
+            inputs.len(),
+            names(inputs)
+        ));
     }
+    input.check_channels(card.bands.len(), "the card names that many bands")?;
+    let spec = InputSpec::of(input, card.padding)?;
+    if let Some(side) = spec.fixed_side() {
+        if side != card.chip_px {
+            return Err(format!(
+                "input `{}` is {side} pixels a side, the card says {}",
+                input.name, card.chip_px
+            ));
+        }
+        if card.size_multiple.is_some() {
+            return Err(format!(
+                "input `{}` is fixed to {side} pixels a side, the card's `kilnsight:size_multiple` says it may vary",
+                input.name
+            ));
+        }
+    }
+    Ok(spec)
 }
 
-fn first_line(text: &str) -> String {
+fn tensors(outlets: &[ort::value::Outlet]) -> Vec<TensorInfo> {
+    outlets.iter().map(TensorInfo::of).collect()
+}
+
+/// The numbers of a tensor, whatever their type.
+fn numbers<'a>(name: &str, value: &'a DynValue) -> Result<CowArray<'a, f32, IxDyn>, DetectError> {
+    let failed = |e: ort::Error| DetectError::Runtime(first_line(&e.to_string()));
+    let element = value.dtype().tensor_type();
+    let owned: ArrayD<f32> = match element {
+        Some(TensorElementType::Float32) => {
+            return Ok(value.try_extract_array::<f32>().map_err(failed)?.into());
+        }
+        Some(TensorElementType::Float16) => {
+            let halves = value.try_extract_array::<half::f16>().map_err(failed)?;
+            halves.mapv(half::f16::to_f32)
+        }
+        Some(TensorElementType::Float64) => {
+            let doubles = value.try_extract_array::<f64>().map_err(failed)?;
+            doubles.mapv(|v| v as f32)
+        }
+        Some(TensorElementType::Uint8) => {
+            let bytes = value.try_extract_array::<u8>().map_err(failed)?;
+            bytes.mapv(f32::from)
+        }
+        Some(TensorElementType::Int32) => {
+            let whole = value.try_extract_array::<i32>().map_err(failed)?;
+            whole.mapv(|v| v as f32)
+        }
+        Some(TensorElementType::Int64) => {
+            let whole = value.try_extract_array::<i64>().map_err(failed)?;
+            whole.mapv(|v| v as f32)
+        }
+        other => {
+            let kind = other.map_or_else(|| "no tensor".to_owned(), |t| t.to_string());
+            return Err(DetectError::Runtime(format!(
+                "output `{name}` is {kind}; float32, float16, float64, uint8, int32 and int64 can be read"
+            )));
+        }
+    };
+    Ok(owned.into())
+}
+
+pub(super) fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().trim().to_owned()
 }
 
@@ -213,19 +224,7 @@ impl Detector for OnnxDetector {
         chip: ArrayView3<'_, f32>,
         min_score: f32,
     ) -> Result<Vec<ChipBox>, DetectError> {
-        let failed = |e: ort::Error| DetectError::Runtime(first_line(&e.to_string()));
-        let (_, rows, columns) = chip.dim();
-        let batch: ArrayView4<'_, f32> = chip.insert_axis(Axis(0));
-        let outputs = self
-            .session
-            .run(ort::inputs![self.input.as_str() => TensorRef::from_array_view(batch).map_err(failed)?])
-            .map_err(failed)?;
-        let mut tensors = Outputs::default();
-        let values: Vec<_> = outputs.iter().collect();
-        for (name, value) in &values {
-            let array = value.try_extract_array::<f32>().map_err(failed)?;
-            tensors.insert(name, CowArray::from(array))?;
-        }
-        self.head.decode(&tensors, (columns, rows), min_score)
+        let found = self.run(&[chip], min_score)?;
+        Ok(found.into_iter().next().unwrap_or_default())
     }
 }

@@ -9,8 +9,7 @@ use super::plan::{PLAN_KEY, ScanPlan};
 use super::settings::Settings;
 use crate::chip::{ChipPlan, PlanError};
 use crate::detect::{
-    ChipSet, Detection, Ledger, LedgerError, PlaceError, PlannedScene, place_scene,
-    suppress_detections,
+    ChipSet, Detection, Ledger, LedgerError, PlaceError, PlannedScene, scene_detections,
 };
 use crate::layer::coverage::{CoverageStatus, SceneCoverage};
 use crate::scene::{Georeference, Scene, SceneError};
@@ -107,11 +106,11 @@ impl LoadedRun {
 
     /// Detections of a scene scoring at least `min_score`, suppressed across its chips, best first.
     pub fn detections(&self, scene: usize, min_score: f64) -> Result<Vec<Detection>, LoadRunError> {
-        let raw = self.ledger.detections(scene, min_score)?;
-        Ok(suppress_detections(
-            place_scene(scene, &self.scenes[scene], raw)?,
-            self.settings.nms(),
-        ))
+        let raw = self
+            .ledger
+            .detections(scene, self.settings.read_score(min_score))?;
+        let rules = self.settings.place(min_score);
+        Ok(scene_detections(scene, &self.scenes[scene], raw, rules)?)
     }
 
     /// What was scanned of a scene, in WGS 84.

@@ -11,14 +11,12 @@ use super::error::ScanError;
 use super::record::{Areas, ChipCounts, Counts, Failure};
 use super::settings::Settings;
 use crate::chip::AreaOfInterest;
-use crate::detect::{
-    ChipStatus, Detection, Ledger, PlannedScene, place_order, place_scene, suppress_detections,
-};
+use crate::detect::{ChipStatus, Detection, Ledger, PlannedScene, place_order, scene_detections};
 use crate::layer::coverage::{CoverageStatus, Patch, SceneCoverage, area_km2, outside};
 use crate::layer::geojson::GeoJsonWriter;
 use crate::layer::tables::{Names, cluster_feature, detection_feature, site_feature};
 use crate::layer::{Feature, overview};
-use crate::site::{Cluster, Site, SiteSource, cluster_sites, merge_sites};
+use crate::site::{Cluster, Site, SiteSource, cluster_sites, merge_areas, merge_sites};
 
 /// What the layers are made from.
 pub(super) struct Outputs<'a> {
@@ -61,7 +59,11 @@ impl SiteSource for Outputs<'_> {
 impl Outputs<'_> {
     pub(super) fn write(&self) -> Result<Written, ScanError> {
         let detections = self.detections()?;
-        let sites = merge_sites(&detections, self.settings.merge(), self);
+        let sites = if self.settings.areas.is_some() {
+            merge_areas(&detections, self.settings.chips.gsd_m / 2.0, self)
+        } else {
+            merge_sites(&detections, self.settings.merge(), self)
+        };
         let (clusters, cluster_of) = cluster_sites(&sites, self.settings.clusters());
 
         let written_detections = self.layer(
@@ -111,14 +113,15 @@ impl Outputs<'_> {
     fn detections(&self) -> Result<Vec<Detection>, ScanError> {
         let mut raw = Vec::with_capacity(self.scenes.len());
         for scene in 0..self.scenes.len() {
-            raw.push(self.ledger.detections(scene, self.settings.min_score)?);
+            let score = self.settings.read_score(self.settings.min_score);
+            raw.push(self.ledger.detections(scene, score)?);
         }
         let per_scene: Vec<Vec<Detection>> = raw
             .into_par_iter()
             .enumerate()
             .map(|(scene, raw)| {
-                let placed = place_scene(scene, &self.scenes[scene], raw)?;
-                Ok(suppress_detections(placed, self.settings.nms()))
+                let rules = self.settings.place(self.settings.min_score);
+                Ok(scene_detections(scene, &self.scenes[scene], raw, rules)?)
             })
             .collect::<Result<_, ScanError>>()?;
         let mut all: Vec<Detection> = per_scene.into_iter().flatten().collect();

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::chip::ChipSpec;
+use crate::detect::PlaceRules;
 use crate::geometry::SuppressionRule;
-use crate::model::ModelCard;
+use crate::model::{AreaPart, AreaRule, ModelCard};
 use crate::scene::{CloudCodes, NodataOption, RadiometryOptions};
 use crate::site::ClusterRule;
 
@@ -71,6 +72,8 @@ pub struct Settings {
     pub cluster_distance_m: f64,
     /// Neighbours, itself included, that make a site the core of a cluster.
     pub cluster_min: usize,
+    /// How areas are made, for models that find areas.
+    pub areas: Option<AreaRule>,
 }
 
 /// Names of the parameters that only shape the layers: with others, the ledger serves as it is.
@@ -110,6 +113,7 @@ impl Settings {
             merge_ios: MERGE_IOS,
             cluster_distance_m: CLUSTER_DISTANCE_M,
             cluster_min: CLUSTER_MIN,
+            areas: card.head.areas(),
         }
     }
 
@@ -118,6 +122,27 @@ impl Settings {
         SuppressionRule {
             iou: self.nms_iou,
             ios: self.nms_ios,
+        }
+    }
+
+    /// How detections of at least `min_score` are made of what chips report.
+    pub fn place(&self, min_score: f64) -> PlaceRules {
+        PlaceRules {
+            nms: self.nms(),
+            areas: self.areas,
+            min_score,
+        }
+    }
+
+    /// The lowest score in the ledger that matters for detections of at least `min_score`: an area of pixels may
+    /// reach it as a whole where parts of it do not.
+    pub fn read_score(&self, min_score: f64) -> f64 {
+        match self.areas {
+            Some(AreaRule {
+                of: AreaPart::Pixels,
+                ..
+            }) => min_score.min(self.store_score),
+            _ => min_score,
         }
     }
 

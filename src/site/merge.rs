@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::identity::SiteIds;
 use crate::detect::Detection;
-use crate::geometry::{GroundBox, GroundIndex, LonLat, SuppressionRule};
+use crate::geometry::{GroundArea, GroundBox, GroundIndex, LonLat, SuppressionRule};
 
 /// A place where something was detected.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +33,17 @@ pub struct Site {
     pub last_seen: Option<String>,
     /// Whether every detection of it was cut by the edge of what was seen.
     pub border: bool,
+    /// What its areas cover together, where they are areas: `ground` is then the smallest rectangle round it.
+    pub outline: Option<GroundArea>,
+}
+
+impl Site {
+    /// What it covers in square metres.
+    pub fn area_m2(&self) -> f64 {
+        self.outline
+            .as_ref()
+            .map_or_else(|| self.ground.area_m2(), GroundArea::area_m2)
+    }
 }
 
 /// What a site takes from the scenes of its detections.
@@ -86,7 +97,7 @@ pub fn merge_sites(
 }
 
 /// A site of detections, the first of which is the best.
-fn site_of(members: &[&Detection], source: &dyn SiteSource, ids: &mut SiteIds) -> Site {
+pub(super) fn site_of(members: &[&Detection], source: &dyn SiteSource, ids: &mut SiteIds) -> Site {
     let best = members[0];
     let mut class_scores = best.class_scores.clone();
     for member in members {
@@ -117,6 +128,7 @@ fn site_of(members: &[&Detection], source: &dyn SiteSource, ids: &mut SiteIds) -
         first_seen: dates.first().map(|d| (*d).to_owned()),
         last_seen: dates.last().map(|d| (*d).to_owned()),
         border: members.iter().all(|d| d.border),
+        outline: None,
     }
 }
 

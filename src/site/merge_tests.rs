@@ -39,6 +39,7 @@ fn detection(scene: usize, n: usize, score: f64, center: LonLat, angle_deg: f64)
         corners: ground.corners(),
         border: false,
         cloud: None,
+        outline: None,
     }
 }
 

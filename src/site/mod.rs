@@ -3,9 +3,11 @@
 //! **In:** [`Detection`](crate::detect::Detection)s in their global order. **Out:** [`Site`]s with stable ids,
 //! and [`Cluster`]s of sites that stand together.
 
+mod area;
 mod cluster;
 mod identity;
 mod merge;
 
+pub use area::merge_areas;
 pub use cluster::{Cluster, ClusterRule, cluster_sites};
 pub use merge::{Site, SiteSource, merge_sites};

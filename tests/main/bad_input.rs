@@ -193,7 +193,7 @@ fn models_that_cannot_be_used() {
         let classes = json!([{"value": 0, "name": "kiln"}, {"value": 1, "name": "camp"}]);
         card["mlm:output"][0]["classification:classes"] = classes;
     });
-    space.write_model("other-head", |card| card["kilnsight:head"] = json!("yolo"));
+    space.write_model("other-head", |card| card["kilnsight:head"] = json!("ssd"));
     space.write_model("no-gsd", |card| card["kilnsight:gsd_m"] = json!(null));
     space.write_model("later", |card| card["kilnsight:card_version"] = json!(2));
 

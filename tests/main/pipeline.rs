@@ -46,6 +46,7 @@ fn one_box(_: usize) -> Result<Vec<ChipBox>, DetectError> {
         class: 0,
         class_scores: vec![0.9],
         type_scores: vec![],
+        outline: None,
     }])
 }
 
