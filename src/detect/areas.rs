@@ -136,7 +136,7 @@ pub(super) struct SceneAreaFound {
 
 /// Joins the parts of areas of one class that overlap at the seams of chips. `parts` come by chip and order, with
 /// their polygons in scene pixels. The result does not depend on how the scene was cut.
-pub(super) fn join(parts: Vec<(usize, usize, RawDetection, Polygon)>) -> Vec<SceneAreaFound> {
+pub(super) fn join(parts: &[(usize, usize, RawDetection, Polygon)]) -> Vec<SceneAreaFound> {
     let index = RTree::bulk_load(
         parts
             .iter()
@@ -180,7 +180,7 @@ pub(super) fn join(parts: Vec<(usize, usize, RawDetection, Polygon)>) -> Vec<Sce
     members
         .into_iter()
         .filter(|group| !group.is_empty())
-        .filter_map(|group| whole(&parts, &group))
+        .filter_map(|group| whole(parts, &group))
         .collect()
 }
 

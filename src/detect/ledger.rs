@@ -110,6 +110,10 @@ pub struct ChipRecord {
     pub reason: Option<String>,
 }
 
+/// A row of the detection table: chip, order, the detection without what stands in JSON, and that: class scores,
+/// type scores, outline.
+type DetectionRow = (usize, usize, RawDetection, [String; 2], Option<String>);
+
 /// The ledger of one run.
 pub struct Ledger {
     connection: Connection,
@@ -348,7 +352,7 @@ impl Ledger {
         scene: usize,
         min_score: f64,
     ) -> Result<Vec<(usize, usize, RawDetection)>, LedgerError> {
-        let rows: Vec<(usize, usize, RawDetection, [String; 2], Option<String>)> = self.sql(|c| {
+        let rows: Vec<DetectionRow> = self.sql(|c| {
             let mut statement = c.prepare(
                 "SELECT chip, n, class, score, x, y, length, width, angle, border, class_scores, type_scores, cloud, cloud_class, outline
                  FROM detection WHERE scene = ?1 AND score >= ?2 ORDER BY chip, n",

@@ -177,7 +177,7 @@ fn place_areas(
         }
     }
     let mut placed = Vec::new();
-    for found in areas::join(parts) {
+    for found in areas::join(&parts) {
         if f64::from(found.detection.score) < min_score {
             continue;
         }

@@ -143,10 +143,10 @@ mod tests {
 
     use super::*;
 
-    fn scores<'a>(of_class: ArrayView2<'a, f32>) -> Scores<'a> {
+    fn scores(table: &Array2<f32>) -> Scores<'_> {
         Scores {
             output: "output0",
-            of_class,
+            of_class: table.view(),
             objectness: None,
         }
     }
@@ -157,7 +157,7 @@ mod tests {
             [f32::NAN, f32::INFINITY, 0.5, f32::NEG_INFINITY],
             [0.4, 0.9, f32::NAN, f32::NAN],
         ]);
-        let kept = scores(table.view()).ranked(0.1).unwrap();
+        let kept = scores(&table).ranked(0.1).unwrap();
         let anchors: Vec<_> = kept.iter().map(|r| (r.anchor, r.class, r.score)).collect();
         assert_eq!(anchors, [(0, 1, 0.4), (2, 0, 0.5)]);
     }
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn logits_are_not_taken_for_probabilities() {
         let table = arr2(&[[0.5, 7.25]]);
-        let error = scores(table.view()).ranked(0.1).unwrap_err().to_string();
+        let error = scores(&table).ranked(0.1).unwrap_err().to_string();
         assert!(
             error.contains("`output0`") && error.contains("7.25"),
             "{error}"
@@ -177,7 +177,7 @@ mod tests {
         let (table, objectness) = (arr2(&[[0.5, 0.9]]), arr1(&[0.5, 0.1]));
         let scores = Scores {
             objectness: Some(objectness.view()),
-            ..scores(table.view())
+            ..scores(&table)
         };
         let kept = scores.ranked(0.2).unwrap();
         assert_eq!((kept.len(), kept[0].score), (1, 0.25));
@@ -194,8 +194,8 @@ mod tests {
             let rows = Array2::from_shape_vec((4, 10), values).unwrap();
             let columns = rows.t().as_standard_layout().into_owned();
             prop_assert_eq!(
-                scores(rows.view()).ranked(floor).unwrap(),
-                scores(columns.t()).ranked(floor).unwrap()
+                scores(&rows).ranked(floor).unwrap(),
+                Scores { of_class: columns.t(), ..scores(&rows) }.ranked(floor).unwrap()
             );
         }
     }
