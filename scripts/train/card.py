@@ -7,6 +7,10 @@ from cross_validate import LOW_SCORE, STRETCH_PERCENTILES
 from network import SIZE_MULTIPLE
 
 VERSION = "1.0.0"
+REFLECTANCE = (0.02, 0.3)
+"""Reflectances that go to the ends of the input's range. Taken as reflectance × 10,000, the background tiles then have
+their median at 0.30 and their 98th percentile at 0.60 of the range; the labelled tiles, stretched by
+their source, have them at about 0.2 and 0.6."""
 COLUMNS = (
     *("district", "tiles", "kilns", "AP within 50 m", "AP@0.3", "AP@0.5"),
     *("recall", "precision", "F1", f"recall at {LOW_SCORE}"),
@@ -77,6 +81,7 @@ def model_card(style, min_score, parameters, model_path):
         "kilnsight:overlap_m": 320,
         "kilnsight:nms_iou": 0.3,
         "kilnsight:min_score": min_score,
+        "kilnsight:reflectance": list(REFLECTANCE),
         "kilnsight:stretch": {"percentiles": list(STRETCH_PERCENTILES)},
         "kilnsight:calibration": None,
         "kilnsight:sha256": hashlib.sha256(Path(model_path).read_bytes()).hexdigest(),
@@ -181,8 +186,10 @@ other scenes by the same program: this shows that the parts fit together, not ac
   low: in IN-UP the default score keeps {pale["recall_at_min_score"]["value"]:.0%} of the kilns,
   {LOW_SCORE} keeps {pale["recall_at_low_score"]["value"]:.0%}. There, lower the score.
 - Places unlike the Ganges plain and delta.
-- Other ground resolutions than 10 m, other bands than red, green, blue, raw reflectance without
-  the stretch in `model.json`.
+- Other ground resolutions than 10 m, other bands than red, green, blue.
+- Scenes whose reflectance is known are read through the range of reflectance in `model.json`, others
+  of 16 bits through its stretch. The range was set on the background tiles; it has not been
+  measured on scenes with labelled kilns, since the labelled tiles are stretched by their source.
 - Telling the type of a kiln: it is not predicted.
 - Scores are not probabilities: they are not calibrated.
 """

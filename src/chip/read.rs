@@ -117,12 +117,14 @@ impl ChipReader {
     }
 
     fn scale(&self, data: &mut Array3<f32>, valid: &[u8]) {
-        let (scale, offset) = (self.radiometry.scale as f32, self.radiometry.offset as f32);
         let (low, high) = self
             .scaling
             .clamp
             .unwrap_or((f32::NEG_INFINITY, f32::INFINITY));
+        let low = (self.radiometry.floor).map_or(low, |floor| low.max(floor as f32).min(high));
         for (band, mut plane) in data.outer_iter_mut().enumerate() {
+            let stored = self.radiometry.bands[band];
+            let (scale, offset) = (stored.scale as f32, stored.offset as f32);
             let (gain, bias) = (self.scaling.gain[band], self.scaling.bias[band]);
             for (value, valid) in plane.iter_mut().zip(valid) {
                 *value = if *valid == 1 {

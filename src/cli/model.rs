@@ -91,6 +91,7 @@ fn report(model: &Model, detector: &OnnxDetector) -> Value {
         "classes": card.classes,
         "bands": card.bands,
         "value range": card.scaling.range.map(|[low, high]| format!("{low} to {high}")),
+        "reflectance": card.reflectance.map(|[low, high]| format!("{low} to {high} goes to the ends of the range")),
         "stretch": card.stretch.map(|s| format!("percentiles {} to {} of the scene, for other units", s.percentiles[0], s.percentiles[1])),
         "resolution": format!("{} m", card.gsd_m),
         "chip": chip,

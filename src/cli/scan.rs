@@ -21,7 +21,7 @@ use crate::scene::{CloudCodes, NodataOption};
 #[command(after_help = "Examples:
   kilnsight scan scene.tif --model models/kiln-s2 --out run
   kilnsight scan 'scenes/*.tif' --model kiln-s2 --out run --aoi district.geojson --overview
-  kilnsight scan stack.vrt --model kiln-s2 --bands B04,B03,B02 --scale 0.085 --out run
+  kilnsight scan stack.vrt --model kiln-s2 --bands B04,B03,B02 --scale 0.0001 --offset -0.1 --out run
 
 A scan that was interrupted goes on when the same command is given again.")]
 pub(super) struct ScanArgs {
@@ -44,10 +44,12 @@ pub(super) struct ScanArgs {
     /// [default: as the file declares; else 0]
     #[arg(long, value_name = "VALUE", value_parser = parse_nodata, allow_hyphen_values = true)]
     nodata: Option<NodataOption>,
-    /// Factor from stored values to the model's units (stored × scale + offset)
+    /// Factor from stored values to reflectance, or to the model's units if it has no range of reflectance
+    /// (stored × scale + offset) [default: as the product or the file's bands state]
     #[arg(long, value_name = "NUMBER", value_parser = parse_finite, allow_hyphen_values = true)]
     scale: Option<f64>,
-    /// Term from stored values to the model's units (stored × scale + offset)
+    /// Term from stored values to the same (stored × scale + offset) [default: as the product or the file's bands
+    /// state]
     #[arg(long, value_name = "NUMBER", value_parser = parse_finite, allow_hyphen_values = true)]
     offset: Option<f64>,
     /// Acquisition date of all scenes (YYYY-MM-DD), where the files do not tell

@@ -88,6 +88,8 @@ pub struct ModelCard {
     pub min_score: f64,
     /// Value, in the model's input, of pixels that only fill the tensor up.
     pub padding: f32,
+    /// Reflectances that go to the ends of the range of the input.
+    pub reflectance: Option<[f64; 2]>,
     /// Stretch for scenes in other units.
     pub stretch: Option<Stretch>,
     /// SHA-256 of the ONNX file.
@@ -110,6 +112,7 @@ const KNOWN_KEYS: &[&str] = &[
     "kilnsight:padding",
     "kilnsight:nms_iou",
     "kilnsight:min_score",
+    "kilnsight:reflectance",
     "kilnsight:stretch",
     "kilnsight:calibration",
     "kilnsight:sha256",
@@ -170,6 +173,8 @@ struct RawCard {
     nms_iou: Option<f64>,
     #[serde(rename = "kilnsight:min_score")]
     min_score: Option<f64>,
+    #[serde(rename = "kilnsight:reflectance")]
+    reflectance: Option<[f64; 2]>,
     #[serde(rename = "kilnsight:stretch")]
     stretch: Option<Stretch>,
     #[serde(rename = "kilnsight:calibration")]
@@ -306,6 +311,15 @@ impl RawCard {
                 ),
             ));
         }
+        if let Some([low, high]) = self.reflectance
+            && !(low < high && low >= 0.0 && high <= 2.0)
+        {
+            return Err(wrong(
+                "kilnsight:reflectance",
+                format!("{low} to {high}"),
+                "must rise, within 0 to 2",
+            ));
+        }
         if let Some(s) = self.stretch.filter(|s| {
             let [low, high] = s.percentiles;
             !(0.0 <= low && low < high && high <= 100.0)
@@ -340,6 +354,7 @@ impl RawCard {
             nms_iou: fraction("kilnsight:nms_iou", self.nms_iou)?,
             min_score: fraction("kilnsight:min_score", self.min_score)?,
             padding: self.padding,
+            reflectance: self.reflectance,
             stretch: self.stretch,
             sha256: self.sha256.map(|s| s.to_lowercase()),
             unknown_keys,

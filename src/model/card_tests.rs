@@ -62,6 +62,7 @@ fn errors_name_the_key() {
             message("kilnsight:head", json!("ssd")),
             message("kilnsight:calibration", json!({"method": "magic"})),
             message("kilnsight:card_version", json!(2)),
+            message("kilnsight:reflectance", json!([0.3, 0.0])),
             message("kilnsight:stretch", json!({"percentiles": [98, 2]})),
             message("mlm:input", json!([])),
             message("mlm:output", json!([{"name": "x"}])),

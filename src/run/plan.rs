@@ -199,7 +199,7 @@ fn in_words(before: &Scene, now: &Scene) -> (String, String) {
             format!("in {} at {:?}", s.crs, s.geotransform),
             format!("bands {:?}", s.bands),
             format!("nodata {}", s.validity),
-            format!("values × {} + {}", s.radiometry.scale, s.radiometry.offset),
+            format!("values {}", s.radiometry.origin),
             format!("cloud mask {}", cloud_words(s)),
             format!("dated {}", s.date.as_deref().unwrap_or("never")),
             s.content.clone(),

@@ -12,20 +12,21 @@ use crate::chip::{AreaOfInterest, ChipPlan, PlanError};
 use crate::detect::{ChipSet, PlannedScene};
 use crate::model::Model;
 use crate::scene::{
-    CloudOptions, Radiometry, RadiometryError, Scene, SceneOptions, SceneSource, hex,
-    measure_stretch, unique_ids,
+    CloudOptions, Radiometry, RadiometryError, Scene, SceneOptions, SceneSource, WantedValues, hex,
+    unique_ids,
 };
 
-/// Opens all scenes and plans their chips. What cannot be scanned becomes a failure; nothing left is an error.
+/// Opens all scenes and plans their chips. `before` are the scenes of the scan that is gone on with. What cannot be scanned becomes a failure; nothing left is an error.
 pub(super) fn plan_scenes(
     paths: &[String],
     model: &Model,
     settings: &Settings,
     area: Option<&AreaOfInterest>,
+    before: &[Scene],
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<(Vec<PlannedScene>, Vec<Failure>), ScanError> {
-    let (scenes, mut failures) = open_scenes(paths, model, settings, progress, stop);
+    let (scenes, mut failures) = open_scenes(paths, model, settings, before, progress, stop);
     if stop.load(Ordering::Relaxed) {
         return Err(ScanError::InterruptedDuring("the scenes were opened"));
     }
@@ -59,6 +60,7 @@ fn open_scenes(
     paths: &[String],
     model: &Model,
     settings: &Settings,
+    before: &[Scene],
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> (Vec<Scene>, Vec<Failure>) {
@@ -78,7 +80,13 @@ fn open_scenes(
         let opened = Scene::open(&SceneSource::file(path), &options)
             .map_err(RadiometryError::from)
             .and_then(|mut scene| {
-                scene.radiometry = radiometry(&scene, model, settings)?;
+                let before = before.iter().find(|before| same_pixels(before, &scene));
+                scene.radiometry = Radiometry::settle(
+                    &scene,
+                    &wanted_values(model),
+                    settings.radiometry,
+                    before.map(|before| &before.radiometry),
+                )?;
                 Ok(scene)
             });
         match opened {
@@ -96,36 +104,19 @@ fn open_scenes(
     (scenes, failures)
 }
 
-/// How the stored numbers of a scene become the model's units: as the user says; else as stored where they fit
-/// the model's range; else by the stretch that the card asks for.
-fn radiometry(
-    scene: &Scene,
-    model: &Model,
-    settings: &Settings,
-) -> Result<Radiometry, RadiometryError> {
-    if let Some(given) = Radiometry::given(settings.radiometry) {
-        return Ok(given);
+/// What a model wants of pixel values.
+fn wanted_values(model: &Model) -> WantedValues {
+    WantedValues {
+        range: model.card.scaling.range,
+        reflectance: model.card.reflectance,
+        percentiles: model.card.stretch.map(|stretch| stretch.percentiles),
     }
-    let Some(range) = model.card.scaling.range else {
-        return Ok(Radiometry::as_stored());
-    };
-    // Bytes into a model of bytes; or wider numbers into a model that expects more than a byte can hold.
-    let model_wants_bytes = range[0] >= 0.0 && range[1] <= 255.0 && range[1] > 1.0;
-    if (scene.data_type == "Byte") == model_wants_bytes {
-        return Ok(Radiometry::as_stored());
-    }
-    match model.card.stretch {
-        Some(stretch) => {
-            let measured = measure_stretch(scene, stretch.percentiles, range)?;
-            Ok(measured.unwrap_or_else(Radiometry::as_stored))
-        }
-        None => Err(RadiometryError::Unknown {
-            path: scene.path.clone(),
-            data_type: scene.data_type.clone(),
-            low: range[0],
-            high: range[1],
-        }),
-    }
+}
+
+/// Whether two descriptions are of the same pixels, so that what was measured of one holds for the other.
+fn same_pixels(a: &Scene, b: &Scene) -> bool {
+    let known = |s: &Scene| (s.content.clone(), s.width, s.height, s.bands.clone());
+    !a.content.is_empty() && known(a) == known(b) && a.validity == b.validity
 }
 
 /// Plans the chips of all scenes that the area of interest touches.

@@ -82,11 +82,13 @@ pub fn scan(
         aoi_sha256: area.as_ref().map(area_digest),
         ..request.settings
     };
+    let before = scenes_before(&request.out, request.existing);
     let (mut planned, mut failures) = plan_scenes(
         &request.scenes,
         model,
         &settings,
         area.as_ref(),
+        &before,
         progress,
         stop,
     )?;
@@ -143,10 +145,7 @@ pub fn scan(
 
     failures.extend(written.failures.iter().cloned());
     let execution = Execution {
-        finished: jiff::Timestamp::now()
-            .round(jiff::Unit::Second)
-            .unwrap_or_default()
-            .to_string(),
+        finished: now(),
         workers: request.workers,
         chips_resumed,
         gdal: gdal::version::VersionInfo::release_name(),
@@ -172,6 +171,14 @@ pub fn scan(
         failures,
         overviews,
     })
+}
+
+/// The time, to the second (UTC).
+fn now() -> String {
+    jiff::Timestamp::now()
+        .round(jiff::Unit::Second)
+        .unwrap_or_default()
+        .to_string()
 }
 
 /// Writes `run.json`.
@@ -206,6 +213,19 @@ fn write_record(
         serde_json::to_writer_pretty(&mut *out, &record)?;
         writeln!(out)
     })
+}
+
+/// The scenes that an earlier part of the scan in `out` worked on: what was measured of them is not measured again.
+/// None where there is no such scan, or no way to tell: what is wrong with it is found out later.
+fn scenes_before(out: &Path, existing: Existing) -> Vec<Scene> {
+    let file = out.join("ledger.sqlite");
+    if existing == Existing::StartOver || !file.is_file() {
+        return Vec::new();
+    }
+    let descriptions = Ledger::open(&file).and_then(|ledger| ledger.scenes());
+    (descriptions.unwrap_or_default().iter())
+        .filter_map(|text| serde_json::from_str(text).ok())
+        .collect()
 }
 
 /// Opens the ledger of the directory and makes sure that it belongs to this scan.

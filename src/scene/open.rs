@@ -17,7 +17,7 @@ use super::bands::{BandError, pick_bands};
 use super::clouds::{CloudOptions, CloudReader};
 use super::georeference::{Georeference, GeoreferenceError};
 use super::ground_scale::GroundScale;
-use super::radiometry::Radiometry;
+use super::radiometry::{Radiometry, ScalingOrigin};
 use super::source::{BandScaling, CloudMask, SceneSource};
 use super::validity::{NodataOption, ValidityRule};
 
@@ -187,8 +187,11 @@ pub struct Scene {
     pub validity: ValidityRule,
     /// How stored numbers become the model's units.
     pub radiometry: Radiometry,
-    /// To reflectance, one entry per used band, where the product or the file states it.
+    /// To a physical quantity, reflectance as a rule: one entry per used band, where the product or the file
+    /// states it.
     pub scaling: Option<Vec<BandScaling>>,
+    /// Which of the two.
+    pub scaling_origin: Option<ScalingOrigin>,
     /// Where clouds are, if that is known.
     pub clouds: Option<CloudMask>,
     /// How the file is divided into blocks. Not part of what identifies a scene.
@@ -259,6 +262,7 @@ impl Scene {
         let validity = ValidityRule::of(&dataset, &bands, options.nodata).map_err(in_raster)?;
         let blocks = block_layout(&dataset, &bands).map_err(in_raster)?;
 
+        let scaling = known_scaling(source, &dataset, &bands);
         let clouds =
             (options.clouds).mask_of(path, source.raster(), &dataset, source.clouds.as_ref())?;
 
@@ -282,17 +286,12 @@ impl Scene {
             ground_scale,
             data_type,
             validity,
-            scaling: (source.scaling.as_ref()).map(|all| {
-                bands
-                    .iter()
-                    .filter_map(|b| all.get(b - 1))
-                    .copied()
-                    .collect()
-            }),
+            scaling_origin: scaling.as_ref().map(|(origin, _)| *origin),
+            scaling: scaling.map(|(_, bands)| bands),
             cloud_content: cloud_content(clouds.as_ref(), source.raster()),
             clouds,
+            radiometry: Radiometry::as_stored(bands.len()),
             bands,
-            radiometry: Radiometry::as_stored(),
             blocks,
             content: if remote {
                 String::new()
@@ -390,6 +389,33 @@ fn common_type(dataset: &Dataset, bands: &[usize], path: &str) -> Result<String,
         }
     }
     Ok(name)
+}
+
+/// What the product says of the used bands, or else the file.
+fn known_scaling(
+    source: &SceneSource,
+    dataset: &Dataset,
+    bands: &[usize],
+) -> Option<(ScalingOrigin, Vec<BandScaling>)> {
+    if let Some(all) = &source.scaling {
+        let used: Option<Vec<_>> = bands.iter().map(|b| all.get(b - 1).copied()).collect();
+        return used.map(|used| (ScalingOrigin::Product, used));
+    }
+    let of_file: Vec<BandScaling> = bands
+        .iter()
+        .map(|&number| {
+            let band = dataset.rasterband(number).ok();
+            let number = |value: Option<f64>| value.filter(|v| v.is_finite());
+            BandScaling {
+                scale: (band.as_ref().and_then(|b| number(b.scale())))
+                    .filter(|scale| scale.abs() > 0.0)
+                    .unwrap_or(1.0),
+                offset: (band.as_ref().and_then(|b| number(b.offset()))).unwrap_or(0.0),
+            }
+        })
+        .collect();
+    let says_something = |band: &BandScaling| band.scale != 1.0 || band.offset != 0.0;
+    (of_file.iter().any(says_something)).then_some((ScalingOrigin::File, of_file))
 }
 
 fn block_layout(dataset: &Dataset, bands: &[usize]) -> Result<BlockLayout, GdalError> {

@@ -2,6 +2,7 @@
 
 use super::open::{Scene, SceneError};
 use super::reader::{SceneReader, Window};
+use super::sample::percentiles_in;
 
 /// The used bands of a scene at a reduced size. Its memory depends on that size alone.
 pub struct Thumbnail {
@@ -36,20 +37,17 @@ impl Thumbnail {
     /// Two percentiles (0 to 100) of the measured values, over all bands together so that colours keep their
     /// balance. `None` where nothing was measured.
     pub fn percentiles(&self, percentiles: [f64; 2]) -> Option<[f64; 2]> {
-        let pixels = self
-            .planes
+        percentiles_in(self.measured_values(), percentiles)
+    }
+
+    /// The measured values of all bands.
+    pub(super) fn measured_values(&self) -> Vec<f32> {
+        self.planes
             .chunks_exact(self.valid.len())
-            .flat_map(|plane| plane.iter().zip(&self.valid));
-        let mut values: Vec<f32> = pixels
+            .flat_map(|plane| plane.iter().zip(&self.valid))
             .filter(|(_, valid)| **valid == 1)
             .map(|(value, _)| *value)
-            .collect();
-        values.sort_by(f32::total_cmp);
-        let last = values.len().checked_sub(1)?;
-        Some(
-            percentiles
-                .map(|p| f64::from(values[((p / 100.0 * last as f64).round() as usize).min(last)])),
-        )
+            .collect()
     }
 }
 
