@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Args;
 use gdal::DriverManager;
 
-use super::ExitStatus;
+use super::{ExitStatus, terminal};
 use crate::model::{Model, OnnxDetector, runtime_info, shipped_models};
 
 #[derive(Debug, Args)]
@@ -42,7 +42,7 @@ pub(super) fn run(_args: &DoctorArgs) -> anyhow::Result<ExitStatus> {
     ];
     findings.extend(model_findings());
 
-    let mut stdout = std::io::stdout().lock();
+    let mut stdout = terminal::stdout();
     let mut wrong = 0;
     for Finding { what, result } in &findings {
         match result {

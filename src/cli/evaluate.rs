@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use geo::MultiPolygon;
 
-use super::ExitStatus;
+use super::{ExitStatus, terminal};
 use crate::evaluate::{
     Detections, IouKind, Options, Pairing, Resampling, SceneInput, ScoredBox, Truth,
 };
@@ -101,7 +101,7 @@ pub(super) fn run(args: &EvaluateArgs) -> anyhow::Result<ExitStatus> {
     let mut pairing: Pairing = truth.pair(&inputs, boxes)?;
     pairing.notices.extend(notices);
     let report = pairing.evaluate(&options);
-    let mut stdout = std::io::stdout().lock();
+    let mut stdout = terminal::stdout();
     if args.json {
         serde_json::to_writer_pretty(&mut stdout, &report)?;
         writeln!(stdout)?;

@@ -9,14 +9,17 @@ mod logging;
 mod model;
 mod progress;
 mod scan;
+mod terminal;
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use gdal::errors::GdalError;
 
-use crate::detect::LedgerError;
 use crate::evaluate::EvaluateError;
-use crate::run::{DirectoryError, LoadRunError, ScanError};
+use crate::run::{LoadRunError, ScanError};
+use crate::scene::gdal_words;
 
 /// Finds brick kilns and camp-like structures in satellite imagery.
 #[derive(Debug, Parser)]
@@ -107,29 +110,25 @@ impl ExitStatus {
 
     /// What an error means for the exit code.
     fn of(error: &anyhow::Error) -> Self {
-        let busy = |e: &LedgerError| {
-            if e.is_busy() {
+        let passing = |passing: bool| {
+            if passing {
                 Self::TryAgain
             } else {
                 Self::Failed
             }
-        };
-        let locked = |e: &DirectoryError| match e {
-            DirectoryError::Locked { .. } => Self::TryAgain,
-            _ => Self::Failed,
         };
         if let Some(error) = error.downcast_ref::<ScanError>() {
             return match error {
                 ScanError::Interrupted { .. } | ScanError::InterruptedDuring(_) => {
                     Self::Interrupted
                 }
-                ScanError::Directory(e) => locked(e),
-                ScanError::Ledger(e) => busy(e),
+                ScanError::Directory(e) => passing(e.is_passing()),
+                ScanError::Ledger(e) => passing(e.is_passing()),
                 _ => Self::Failed,
             };
         }
         if let Some(LoadRunError::Ledger(e)) = error.downcast_ref::<LoadRunError>() {
-            return busy(e);
+            return passing(e.is_passing());
         }
         let kind = (error.downcast_ref().map(std::io::Error::kind)).or_else(|| {
             let json = error.downcast_ref::<serde_json::Error>()?;
@@ -164,7 +163,7 @@ pub fn run() -> ExitStatus {
             } else {
                 ExitStatus::Done
             };
-            drop(error.print());
+            complain_of_usage(&error);
             return status;
         }
     };
@@ -187,6 +186,19 @@ pub fn run() -> ExitStatus {
     }
 }
 
+/// Clap's own message, in colours, unless an argument would steer the terminal.
+fn complain_of_usage(error: &clap::Error) {
+    let text = error.render().to_string();
+    let tame = text
+        .lines()
+        .all(|line| matches!(terminal::plain(line), Cow::Borrowed(_)));
+    drop(if tame {
+        error.print()
+    } else {
+        write!(terminal::stderr(), "{text}")
+    });
+}
+
 /// One line on standard error.
 fn complain(error: &anyhow::Error, status: ExitStatus) {
     let label = if status == ExitStatus::Interrupted {
@@ -195,13 +207,21 @@ fn complain(error: &anyhow::Error, status: ExitStatus) {
         "error"
     };
     // When standard error is closed there is nobody left to tell.
-    drop(writeln!(std::io::stderr(), "{label}: {}", one_line(error)));
+    let text = format!("{label}: {}\n", one_line(error));
+    drop(terminal::stderr().write_all(text.as_bytes()));
 }
 
 /// The error with its causes. Most errors of the library name their cause themselves: it is not said twice.
 fn one_line(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
+    for cause in error.chain().skip(1) {
+        // SQLite's number says nothing that its words do not.
+        if cause.is::<rusqlite::ffi::Error>() {
+            continue;
+        }
+        // The wrapper of GDAL's errors shows its own fields.
+        let cause =
+            (cause.downcast_ref::<GdalError>()).map_or_else(|| cause.to_string(), gdal_words);
         if !text.contains(&cause) {
             text = format!("{text}: {cause}");
         }

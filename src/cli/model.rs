@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::ExitStatus;
+use super::{ExitStatus, terminal};
 use crate::model::{Model, OnnxDetector, TensorInfo};
 
 #[derive(Debug, Subcommand)]
@@ -30,7 +30,7 @@ pub(super) fn run(command: ModelCommand) -> anyhow::Result<ExitStatus> {
     let model = Model::load(&args.model)?;
     let detector = OnnxDetector::new(&model)?;
     let report = report(&model, &detector);
-    let mut stdout = std::io::stdout().lock();
+    let mut stdout = terminal::stdout();
     if args.json {
         writeln!(stdout, "{report:#}")?;
     } else {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
-use super::{Common, ProgressMode};
+use super::{Common, ProgressMode, terminal};
 use crate::run::Progress;
 
 /// Time between two lines.
@@ -153,6 +153,7 @@ impl Progress for Reporter {
         if self.quiet {
             return;
         }
+        let message = &*terminal::plain(message);
         self.with_step(|step| match step.as_ref().and_then(|s| s.bar.as_ref()) {
             Some(bar) => bar.suspend(|| say(message)),
             None if self.style == Style::Json => say(&json!({ "note": message }).to_string()),
@@ -179,7 +180,7 @@ fn seconds(duration: Duration) -> String {
 
 fn say(line: &str) {
     // When standard error is closed there is nobody left to tell.
-    drop(writeln!(std::io::stderr(), "{line}"));
+    drop(terminal::stderr().write_all(format!("{line}\n").as_bytes()));
 }
 
 /// Whether standard error goes to a file (a log) rather than to a pipe.

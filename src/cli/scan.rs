@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::{Args, builder::RangedU64ValueParser};
 
 use super::progress::Reporter;
+use super::terminal::{self, plain};
 use super::{Common, ExitStatus, UsageError};
 use crate::model::Model;
 use crate::run::{
@@ -215,7 +216,7 @@ fn stop_on_signal() -> anyhow::Result<Arc<AtomicBool>> {
             std::process::exit(i32::from(ExitStatus::Interrupted.code()));
         }
         drop(writeln!(
-            std::io::stderr(),
+            terminal::stderr(),
             "stopping after the chips in work (once more: at once)"
         ));
     })
@@ -224,7 +225,7 @@ fn stop_on_signal() -> anyhow::Result<Arc<AtomicBool>> {
 }
 
 fn print_summary(summary: &ScanSummary, out: &std::path::Path) -> std::io::Result<()> {
-    let mut stdout = std::io::stdout().lock();
+    let mut stdout = terminal::stdout();
     let (c, a) = (&summary.counts, &summary.areas);
     let mut unseen = vec![format!("{:.1} km2 without data", a.nodata)];
     if a.cloud > 0.0 {
@@ -264,16 +265,17 @@ fn print_summary(summary: &ScanSummary, out: &std::path::Path) -> std::io::Resul
         writeln!(
             stdout,
             "failed: {}{what}: {}",
-            failure.scene, failure.reason
+            plain(&failure.scene),
+            plain(&failure.reason)
         )?;
     }
     for (path, what) in summary.files(out) {
-        writeln!(stdout, "  {:40} {what}", path.display().to_string())?;
+        writeln!(stdout, "  {:40} {what}", plain(&path.display().to_string()))?;
     }
     writeln!(
         stdout,
         "wrote {out}: open {out}/sites.geojson in QGIS, or compare with labels: kilnsight evaluate {out} --truth LABELS",
-        out = out.display()
+        out = plain(&out.display().to_string())
     )?;
     stdout.flush()
 }

@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use thiserror::Error;
 
@@ -32,7 +33,7 @@ const BATCH_AGE: Duration = Duration::from_millis(500);
 #[non_exhaustive]
 pub enum LedgerError {
     /// SQLite failed.
-    #[error("ledger `{path}`: {source}")]
+    #[error("ledger `{path}`: {source}; {}", remedy(source))]
     Sqlite {
         /// The file.
         path: String,
@@ -45,6 +46,14 @@ pub enum LedgerError {
         "ledger `{path}` cannot grow, the disk is full: make room and give the same command again, it goes on from there"
     )]
     Full {
+        /// The file.
+        path: String,
+    },
+    /// Deleted or moved under the scan.
+    #[error(
+        "ledger `{path}` is gone, it was deleted or moved while it was in use: put it back, or give the same command again to start over"
+    )]
+    Gone {
         /// The file.
         path: String,
     },
@@ -74,12 +83,44 @@ pub enum LedgerError {
     },
 }
 
+/// What to do when SQLite fails.
+fn remedy(source: &rusqlite::Error) -> &'static str {
+    use rusqlite::ErrorCode::{
+        CannotOpen, DatabaseBusy, DatabaseLocked, PermissionDenied, ReadOnly, SystemIoFailure,
+    };
+    match source.sqlite_error_code() {
+        Some(DatabaseBusy | DatabaseLocked) => {
+            "another program is using it: close that one, then give the same command again"
+        }
+        Some(CannotOpen) => "make sure that its folder is there and can be written to",
+        Some(PermissionDenied | ReadOnly) => "change its permissions, or choose another folder",
+        Some(SystemIoFailure) => {
+            "the disk or the network drive fails: mend that, then give the same command again"
+        }
+        _ => "give the same command again",
+    }
+}
+
 impl LedgerError {
-    /// Whether trying again later may help: another process holds the file.
-    pub fn is_busy(&self) -> bool {
+    fn of(path: &Path, source: rusqlite::Error) -> Self {
+        let path = path.display().to_string();
+        match source.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::NotADatabase) => Self::Foreign { path },
+            Some(rusqlite::ErrorCode::DiskFull) => Self::Full { path },
+            Some(rusqlite::ErrorCode::DatabaseCorrupt) => Self::Damaged {
+                path,
+                what: "a part is missing or was overwritten".to_owned(),
+            },
+            _ => Self::Sqlite { path, source },
+        }
+    }
+
+    /// Whether trying again later may help: another process holds the file, or its disk is away.
+    pub fn is_passing(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, SystemIoFailure};
         matches!(self, Self::Sqlite { source, .. } if matches!(
             source.sqlite_error_code(),
-            Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+            Some(DatabaseBusy | DatabaseLocked | SystemIoFailure)
         ))
     }
 }
@@ -151,14 +192,19 @@ impl Ledger {
     }
 
     fn connect(path: &Path, flags: OpenFlags) -> Result<Self, LedgerError> {
-        let with_path = |source| LedgerError::Sqlite {
-            path: path.display().to_string(),
-            source,
-        };
+        let with_path = |source| LedgerError::of(path, source);
         let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(with_path)?;
         connection
             .busy_timeout(Duration::from_secs(5))
+            .map_err(with_path)?;
+        // What is committed stays when the power goes, the name of the journal in its folder included.
+        connection
+            .pragma_update(None, "synchronous", "EXTRA")
+            .map_err(with_path)?;
+        // A ledger may come from a stranger: what its schema says is not run.
+        connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)
             .map_err(with_path)?;
         Ok(Self {
             connection,
@@ -190,11 +236,12 @@ impl Ledger {
     }
 
     fn wrap(&self, source: rusqlite::Error) -> LedgerError {
-        let path = self.path.display().to_string();
-        match source.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::NotADatabase) => LedgerError::Foreign { path },
-            Some(rusqlite::ErrorCode::DiskFull) => LedgerError::Full { path },
-            _ => LedgerError::Sqlite { path, source },
+        if self.path.exists() {
+            LedgerError::of(&self.path, source)
+        } else {
+            LedgerError::Gone {
+                path: self.path.display().to_string(),
+            }
         }
     }
 
@@ -229,9 +276,8 @@ impl Ledger {
         value: &str,
         scenes: &[(String, String)],
     ) -> Result<(), LedgerError> {
-        let path = self.path.display().to_string();
-        let mut write = || -> rusqlite::Result<()> {
-            let transaction = self.connection.transaction()?;
+        let write = |connection: &mut Connection| -> rusqlite::Result<()> {
+            let transaction = connection.transaction()?;
             transaction.execute(
                 "INSERT INTO meta (key, value) VALUES (?1, ?2)",
                 [key, value],
@@ -244,7 +290,7 @@ impl Ledger {
             }
             transaction.commit()
         };
-        write().map_err(|source| LedgerError::Sqlite { path, source })
+        write(&mut self.connection).map_err(|source| self.wrap(source))
     }
 
     /// Keeps another value under a name that has one.

@@ -1,11 +1,11 @@
-//! The directory of a run: one process at a time, and files that appear whole or not at all.
+//! The directory of a run: one process at a time, and nothing left over from one that was killed.
 
 use std::fs::{File, TryLockError};
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
 use thiserror::Error;
+
+use super::staged::{StagedFile, remove_unfinished, sync_folder};
 
 /// Why the directory cannot be used.
 #[derive(Debug, Error)]
@@ -38,6 +38,36 @@ pub enum DirectoryError {
     },
 }
 
+impl DirectoryError {
+    /// Whether trying again later may help: another process works there, or the disk is away.
+    pub fn is_passing(&self) -> bool {
+        use std::io::ErrorKind;
+        match self {
+            Self::Locked { .. } => true,
+            Self::NotAFolder { .. } => false,
+            Self::Unwritable { source, .. } => {
+                // EIO, which has no kind of its own: what network drives answer when their server is away.
+                source.raw_os_error() == Some(5)
+                    || matches!(
+                        source.kind(),
+                        ErrorKind::StaleNetworkFileHandle
+                            | ErrorKind::TimedOut
+                            | ErrorKind::HostUnreachable
+                            | ErrorKind::NetworkUnreachable
+                            | ErrorKind::NetworkDown
+                    )
+            }
+        }
+    }
+
+    pub(super) fn unwritable(path: &Path, source: std::io::Error) -> Self {
+        Self::Unwritable {
+            path: path.display().to_string(),
+            source,
+        }
+    }
+}
+
 /// A run directory that this process alone writes to, until it is dropped.
 #[derive(Debug)]
 pub struct RunDirectory {
@@ -46,22 +76,23 @@ pub struct RunDirectory {
     _lock: File,
 }
 
+/// The record. Its presence says that the layers beside it are complete and belong together.
+const RECORD_FILE: &str = "run.json";
+/// Where the overview pictures of several scenes lie.
+const OVERVIEWS: &str = "overview";
 /// Name of the file that carries the lock. It stays: deleting it would let two processes lock two files.
 const LOCK_FILE: &str = ".lock";
 
 impl RunDirectory {
     /// Makes the directory if need be and locks it.
     pub fn open(path: &Path) -> Result<Self, DirectoryError> {
-        let unwritable = |source| DirectoryError::Unwritable {
-            path: path.display().to_string(),
-            source,
-        };
+        let unwritable = |source| DirectoryError::unwritable(path, source);
         if path.exists() && !path.is_dir() {
             return Err(DirectoryError::NotAFolder {
                 path: path.display().to_string(),
             });
         }
-        std::fs::create_dir_all(path).map_err(unwritable)?;
+        make_folder(path).map_err(unwritable)?;
         let lock = File::options()
             .create(true)
             .truncate(false)
@@ -69,10 +100,14 @@ impl RunDirectory {
             .open(path.join(LOCK_FILE))
             .map_err(unwritable)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                path: path.to_path_buf(),
-                _lock: lock,
-            }),
+            Ok(()) => {
+                remove_unfinished(path);
+                remove_unfinished(&path.join(OVERVIEWS));
+                Ok(Self {
+                    path: path.to_path_buf(),
+                    _lock: lock,
+                })
+            }
             Err(TryLockError::WouldBlock) => Err(DirectoryError::Locked {
                 path: path.display().to_string(),
             }),
@@ -90,68 +125,63 @@ impl RunDirectory {
         self.path.join(name)
     }
 
+    /// Where the record is kept.
+    pub fn record(&self) -> PathBuf {
+        self.file(RECORD_FILE)
+    }
+
+    /// Puts the layers of a scan in their places, then its record. The record of an earlier scan goes first, so
+    /// that a directory with a record never holds layers of two scans, whenever the process ends.
+    pub fn publish(
+        &self,
+        layers: Vec<StagedFile>,
+        record: StagedFile,
+    ) -> Result<(), DirectoryError> {
+        self.remove(RECORD_FILE)?;
+        sync_folder(&self.path).map_err(|e| DirectoryError::unwritable(&self.path, e))?;
+        layers.into_iter().try_for_each(StagedFile::publish)?;
+        record.publish()
+    }
+
+    fn remove(&self, name: &str) -> Result<(), DirectoryError> {
+        let path = self.file(name);
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(DirectoryError::unwritable(&path, e))
+            }
+            _gone => Ok(()),
+        }
+    }
+
     /// Removes what an earlier scan left: the ledger and all that is made from it.
     pub fn clear(&self) -> Result<(), DirectoryError> {
         for name in [
             "ledger.sqlite",
             "ledger.sqlite-journal",
-            "run.json",
+            RECORD_FILE,
             "detections.geojson",
             "sites.geojson",
             "clusters.geojson",
             "coverage.geojson",
             "overview.png",
         ] {
-            let path = self.file(name);
-            match std::fs::remove_file(&path) {
-                Ok(()) => {}
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-                Err(source) => {
-                    return Err(DirectoryError::Unwritable {
-                        path: path.display().to_string(),
-                        source,
-                    });
-                }
-            }
+            self.remove(name)?;
         }
         Ok(())
     }
 }
 
-/// Writes a file beside its place, then renames it: readers see the old one or the new one, never a part.
-pub fn write_atomically<T>(
-    path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> std::io::Result<T>,
-) -> Result<T, DirectoryError> {
-    let unwritable = |source| DirectoryError::Unwritable {
-        path: path.display().to_string(),
-        source,
-    };
-    let folder = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or_else(|| Path::new("."));
-    std::fs::create_dir_all(folder).map_err(unwritable)?;
-    let mut temporary = NamedTempFile::new_in(folder).map_err(unwritable)?;
-    let mut buffered = BufWriter::new(temporary.as_file_mut());
-    let value = write(&mut buffered).map_err(unwritable)?;
-    buffered.flush().map_err(unwritable)?;
-    drop(buffered);
-    allow_reading(temporary.as_file()).map_err(unwritable)?;
-    temporary.as_file().sync_all().map_err(unwritable)?;
-    temporary.persist(path).map_err(|e| unwritable(e.error))?;
-    Ok(value)
-}
-
-/// Temporary files are made for their owner's eyes only; a layer is as readable as any other new file.
-#[cfg(unix)]
-fn allow_reading(file: &File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn allow_reading(_file: &File) -> std::io::Result<()> {
+/// Makes a folder with those above it, and makes each durable.
+fn make_folder(path: &Path) -> std::io::Result<()> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|p| !p.exists()).collect();
+    std::fs::create_dir_all(path)?;
+    for made in missing {
+        match made.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent)?,
+            Some(_here) => sync_folder(Path::new("."))?,
+            None => {}
+        }
+    }
     Ok(())
 }
 
@@ -170,18 +200,22 @@ mod tests {
         drop(first);
         assert!(RunDirectory::open(folder.path()).is_ok());
     }
-
     #[test]
-    fn a_failed_write_leaves_the_old_file() {
+    fn a_record_never_stands_beside_layers_of_another_scan() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("layer");
-        std::fs::write(&path, "old").unwrap();
-        let failed: Result<(), _> = write_atomically(&path, |out| {
-            out.write_all(b"half of the new")?;
-            Err(std::io::Error::other("disk full"))
-        });
-        assert!(failed.is_err());
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        let directory = RunDirectory::open(folder.path()).unwrap();
+        let stage = |name: &str| {
+            let path = directory.file(name);
+            StagedFile::write(&path, |out| out.write_all(b"new"))
+                .unwrap()
+                .0
+        };
+        std::fs::write(directory.record(), "old").unwrap();
+        // A file cannot take the place of a folder: the second layer does not appear.
+        std::fs::create_dir(directory.file("sites.geojson")).unwrap();
+        let layers = vec![stage("detections.geojson"), stage("sites.geojson")];
+        assert!(directory.publish(layers, stage(RECORD_FILE)).is_err());
+        assert!(directory.file("detections.geojson").exists());
+        assert!(!directory.record().exists());
     }
 }

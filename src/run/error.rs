@@ -7,7 +7,6 @@ use super::plan::PlanDifference;
 use super::record::Failure;
 use crate::chip::AoiError;
 use crate::detect::{LedgerError, PlaceError};
-use crate::layer::overview::OverviewError;
 use crate::model::SessionError;
 use crate::scene::SceneError;
 
@@ -66,9 +65,6 @@ pub enum ScanError {
     /// A scene cannot be used any more.
     #[error(transparent)]
     Scene(#[from] SceneError),
-    /// No overview picture.
-    #[error(transparent)]
-    Overview(#[from] OverviewError),
     /// The scan was stopped; what is done is in the ledger.
     #[error("stopped after {done} of {total} chips; the same command goes on from there")]
     Interrupted {

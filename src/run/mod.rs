@@ -15,8 +15,9 @@ mod progress;
 mod record;
 mod scan;
 mod settings;
+mod staged;
 
-pub use directory::{DirectoryError, RunDirectory, write_atomically};
+pub use directory::{DirectoryError, RunDirectory};
 pub use error::ScanError;
 pub use inputs::expand_scenes;
 pub use load::{LoadRunError, LoadedRun};
@@ -25,3 +26,4 @@ pub use progress::{Progress, SilentProgress};
 pub use record::{Counts, Failure, RunRecord};
 pub use scan::{Existing, ScanRequest, ScanSummary, counted, scan};
 pub use settings::{CLUSTER_DISTANCE_M, CLUSTER_MIN, MAX_CLOUD, STORE_SCORE, Settings};
+pub use staged::{StagedFile, write_atomically};

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 
-use super::directory::{RunDirectory, write_atomically};
+use super::directory::RunDirectory;
 use super::error::ScanError;
 use super::record::{Areas, ChipCounts, Counts, Failure};
 use super::settings::Settings;
+use super::staged::StagedFile;
 use crate::chip::AreaOfInterest;
 use crate::detect::{ChipStatus, Detection, Ledger, PlannedScene, place_order, scene_detections};
 use crate::layer::coverage::{CoverageStatus, Patch, SceneCoverage, area_km2, outside};
@@ -34,6 +35,8 @@ pub(super) struct Outputs<'a> {
 
 /// What came of it.
 pub(super) struct Written {
+    /// The layers, on disk but not in their places yet: they appear together.
+    pub(super) files: Vec<StagedFile>,
     pub(super) counts: Counts,
     pub(super) areas: Areas,
     pub(super) chips: Vec<ChipCounts>,
@@ -66,12 +69,15 @@ impl Outputs<'_> {
         };
         let (clusters, cluster_of) = cluster_sites(&sites, self.settings.clusters());
 
+        let mut files = Vec::new();
         let written_detections = self.layer(
+            &mut files,
             "detections",
             "id",
             detections.iter().map(|d| self.detection_row(d)),
         )?;
         let written_sites = self.layer(
+            &mut files,
             "sites",
             "site_id",
             sites
@@ -79,10 +85,15 @@ impl Outputs<'_> {
                 .zip(&cluster_of)
                 .map(|(s, c)| site_feature(s, self.names, c.map(|c| &clusters[c]))),
         )?;
-        let written_clusters =
-            self.layer("clusters", "cluster_id", clusters.iter().map(cluster_row))?;
-        let (areas, chips, failures) = self.coverage()?;
-        let overviews = self.overviews(&detections, &clusters, &sites)?;
+        let written_clusters = self.layer(
+            &mut files,
+            "clusters",
+            "cluster_id",
+            clusters.iter().map(cluster_row),
+        )?;
+        let (areas, chips, mut failures) = self.coverage(&mut files)?;
+        let overviews =
+            self.overviews(&mut files, &mut failures, &detections, &clusters, &sites)?;
 
         let mut counts = Counts {
             scenes: self.scenes.len() as u64,
@@ -101,6 +112,7 @@ impl Outputs<'_> {
             counts.chips.add(*scene);
         }
         Ok(Written {
+            files,
             counts,
             areas,
             chips,
@@ -156,22 +168,28 @@ impl Outputs<'_> {
 
     fn layer(
         &self,
+        files: &mut Vec<StagedFile>,
         name: &str,
         id: &'static str,
         features: impl Iterator<Item = Feature>,
     ) -> Result<u64, ScanError> {
         self.go_on()?;
         let path = self.directory.file(format!("{name}.geojson"));
-        Ok(write_atomically(&path, |out: &mut dyn Write| {
+        let (file, written) = StagedFile::write(&path, |out: &mut dyn Write| {
             let mut writer = GeoJsonWriter::new(out, name, id)?;
             for feature in features {
                 writer.write(&feature)?;
             }
             writer.finish()
-        })?)
+        })?;
+        files.push(file);
+        Ok(written)
     }
 
-    fn coverage(&self) -> Result<(Areas, Vec<ChipCounts>, Vec<Failure>), ScanError> {
+    fn coverage(
+        &self,
+        files: &mut Vec<StagedFile>,
+    ) -> Result<(Areas, Vec<ChipCounts>, Vec<Failure>), ScanError> {
         let (mut patches, mut chips, mut failures) = (Vec::<Patch>::new(), Vec::new(), Vec::new());
         for (number, planned) in self.scenes.iter().enumerate() {
             self.go_on()?;
@@ -234,12 +252,16 @@ impl Outputs<'_> {
         ] {
             *area = (*area * 1e6).round() / 1e6;
         }
-        self.layer("coverage", "id", patches.into_iter().map(|p| p.feature))?;
+        let features = patches.into_iter().map(|p| p.feature);
+        self.layer(files, "coverage", "id", features)?;
         Ok((areas, chips, failures))
     }
 
+    /// A scene that cannot be drawn has no picture and is a failure; its detections are safe all the same.
     fn overviews(
         &self,
+        files: &mut Vec<StagedFile>,
+        failures: &mut Vec<Failure>,
         detections: &[Detection],
         clusters: &[Cluster],
         sites: &[Site],
@@ -264,9 +286,25 @@ impl Outputs<'_> {
                 })
                 .map(|c| c.hull.clone())
                 .collect();
-            let png = overview::draw(&planned.scene, &own, &hulls)?;
+            let png = match overview::draw(&planned.scene, &own, &hulls) {
+                Ok(png) => png,
+                Err(error) => {
+                    let id = &planned.scene.id;
+                    // Where chips failed, the reason is told already.
+                    if failures.iter().all(|f| f.scene != *id) {
+                        failures.push(Failure {
+                            scene: id.clone(),
+                            chips: None,
+                            reason: format!("no overview picture: {error}"),
+                        });
+                    }
+                    continue;
+                }
+            };
             let name = overview::file_name(&planned.scene, self.scenes.len());
-            write_atomically(&self.directory.file(&name), |out| out.write_all(&png))?;
+            let path = self.directory.file(&name);
+            let (file, ()) = StagedFile::write(&path, |out| out.write_all(&png))?;
+            files.push(file);
             names.push(name);
         }
         Ok(names)

@@ -116,7 +116,7 @@ pub struct Areas {
 pub struct Failure {
     /// Scene id, or the path where a scene could not be opened.
     pub scene: String,
-    /// Chips that failed; `None`: the whole scene.
+    /// Chips that failed; `None`: the whole scene, or its picture.
     pub chips: Option<u64>,
     /// Why (of the first chip, where several failed).
     pub reason: String,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use super::directory::{DirectoryError, RunDirectory, write_atomically};
+use super::directory::{DirectoryError, RunDirectory};
 use super::error::ScanError;
 use super::outputs::{Outputs, Written};
 use super::plan::{ModelIdentity, PLAN_KEY, ScanPlan, differences};
@@ -12,6 +12,7 @@ use super::prepare::{area_digest, plan_scenes};
 use super::progress::Progress;
 use super::record::{Areas, Counts, Execution, Failure, RunRecord, SceneEntry, Seconds};
 use super::settings::Settings;
+use super::staged::StagedFile;
 use crate::chip::{AreaOfInterest, InputScaling};
 use crate::detect::{
     ChipOutcome, Ledger, LedgerError, Pipeline, PipelineError, PlannedScene, Verdict,
@@ -154,7 +155,8 @@ pub fn scan(
             .unwrap_or_default(),
         seconds,
     };
-    write_record(&directory, plan, &planned, &written, &failures, execution)?;
+    let record = write_record(&directory, plan, &planned, &written, &failures, execution)?;
+    directory.publish(written.files, record)?;
     let chips = written.counts.chips;
     if chips.scanned + chips.nodata + chips.cloud == 0 {
         return Err(ScanError::NoScene(failures));
@@ -189,7 +191,7 @@ fn write_record(
     written: &Written,
     failures: &[Failure],
     execution: Execution,
-) -> Result<(), DirectoryError> {
+) -> Result<StagedFile, DirectoryError> {
     let scenes = planned
         .iter()
         .zip(&written.chips)
@@ -209,10 +211,11 @@ fn write_record(
         failures: failures.to_vec(),
         execution,
     };
-    write_atomically(&directory.file("run.json"), |out| {
+    let (file, ()) = StagedFile::write(&directory.record(), |out| {
         serde_json::to_writer_pretty(&mut *out, &record)?;
         writeln!(out)
-    })
+    })?;
+    Ok(file)
 }
 
 /// The scenes that an earlier part of the scan in `out` worked on: what was measured of them is not measured again.

@@ -245,3 +245,42 @@ fn quiet_says_nothing_but_results() {
     );
     assert!(outcome.stdout.contains("failed: b.tif"));
 }
+
+#[test]
+fn nothing_is_kept_for_others_to_fetch() {
+    // Some builds of ONNX Runtime keep events and a number for the machine in the cache folder, and send them.
+    let space = Workspace::new();
+    let cache = space.path("cache");
+    let mut command = space.command("model info blob");
+    let output = command
+        .env("XDG_CACHE_HOME", &cache)
+        .env_remove("ORT_DISABLE_TELEMETRY")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(!cache.exists());
+}
+
+#[test]
+fn names_from_elsewhere_do_not_steer_the_terminal() {
+    let space = Workspace::new();
+    let name = "red\u{1b}[31m title\u{9d}x\u{9c} turned\u{202e}fit.\nerror: line.tif";
+    space.write(name, "no picture");
+    for arguments in [
+        vec!["scan", name, "--model", "blob", "--out", "run"],
+        vec![
+            "scan", "a.tif", "--model", "blob", "--out", "run", "--aoi", name,
+        ],
+        vec!["scan", "a.tif", "--model", name, "--out", "run"],
+        vec!["scan", "a.tif", "--model", "blob", "--out", name],
+        vec!["evaluate", name, "--truth", name],
+        vec!["model", "info", name],
+        vec![name],
+    ] {
+        let output = space.command("").args(&arguments).output().unwrap();
+        assert!(!output.status.success(), "{arguments:?} {output:?}");
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        let steers = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!said.contains(steers), "{arguments:?}: {said:?}");
+    }
+}

@@ -35,6 +35,8 @@ mod radiometry;
 mod scenes;
 // What is said, and with which exit code, when something is wrong.
 mod bad_input;
+// What befalls a scan from outside: locked, damaged, deleted.
+mod mishaps;
 // Run directories that hold something already.
 mod run_directory;
 // Detections against labels.
