@@ -10,6 +10,7 @@ mod model;
 mod progress;
 mod scan;
 mod terminal;
+mod verify;
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -20,6 +21,7 @@ use gdal::errors::GdalError;
 use crate::evaluate::EvaluateError;
 use crate::run::{LoadRunError, ScanError};
 use crate::scene::gdal_words;
+use crate::verify::VerifyError;
 
 /// Finds brick kilns and camp-like structures in satellite imagery.
 #[derive(Debug, Parser)]
@@ -74,6 +76,9 @@ enum Command {
     Model(model::ModelCommand),
     /// Compare a run (or any GeoJSON of boxes) with labels: precision, recall, average precision
     Evaluate(evaluate::EvaluateArgs),
+    /// Let volunteers check what was found: projects, queue, verdicts
+    #[command(subcommand)]
+    Verify(verify::VerifyCommand),
     /// Check that GDAL, ONNX Runtime and the models are in place
     Doctor(doctor::DoctorArgs),
 }
@@ -127,6 +132,12 @@ impl ExitStatus {
                 _ => Self::Failed,
             };
         }
+        if let Some(error) = error.downcast_ref::<VerifyError>() {
+            return match error {
+                VerifyError::Interrupted(_) => Self::Interrupted,
+                error => passing(error.is_passing()),
+            };
+        }
         if let Some(LoadRunError::Ledger(e)) = error.downcast_ref::<LoadRunError>() {
             return passing(e.is_passing());
         }
@@ -172,6 +183,7 @@ pub fn run() -> ExitStatus {
         Command::Scan(args) => scan::run(&args, &cli.common),
         Command::Model(command) => model::run(command),
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Verify(command) => verify::run(&command, &cli.common),
         Command::Doctor(args) => doctor::run(&args),
     };
     match result {

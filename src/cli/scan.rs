@@ -204,7 +204,7 @@ fn settings(args: &ScanArgs, model: &Model) -> Result<Settings, UsageError> {
 
 /// Raised by Ctrl-C and by the termination signal. A second signal ends the program at once: the ledger
 /// survives that too.
-fn stop_on_signal() -> anyhow::Result<Arc<AtomicBool>> {
+pub(super) fn stop_on_signal() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let raised = Arc::clone(&stop);
     ctrlc::set_handler(move || {

@@ -1,5 +1,6 @@
 //! Reading a run back from its directory.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use geo::MultiPolygon;
@@ -9,7 +10,7 @@ use super::plan::{PLAN_KEY, ScanPlan};
 use super::settings::Settings;
 use crate::chip::{ChipPlan, PlanError};
 use crate::detect::{
-    ChipSet, Detection, Ledger, LedgerError, PlaceError, PlannedScene, scene_detections,
+    ChipSet, ChipStatus, Detection, Ledger, LedgerError, PlaceError, PlannedScene, scene_detections,
 };
 use crate::layer::coverage::{CoverageStatus, SceneCoverage};
 use crate::scene::{Georeference, Scene, SceneError};
@@ -62,6 +63,10 @@ pub struct LoadedRun {
     pub settings: Settings,
     /// Its classes, in the model's order.
     pub classes: Vec<String>,
+    /// Types within a class, in the model's order; empty where it tells none.
+    pub types: Vec<String>,
+    /// Name and version of its model.
+    pub model: String,
     /// Its scenes, with their chips.
     pub scenes: Vec<PlannedScene>,
 }
@@ -99,7 +104,12 @@ impl LoadedRun {
         Ok(Self {
             ledger,
             settings: plan.parameters,
+            model: match &plan.model.version {
+                Some(version) => format!("{} {version}", plan.model.name),
+                None => plan.model.name.clone(),
+            },
             classes: plan.model.classes,
+            types: plan.model.types,
             scenes,
         })
     }
@@ -111,6 +121,26 @@ impl LoadedRun {
             .detections(scene, self.settings.read_score(min_score))?;
         let rules = self.settings.place(min_score);
         Ok(scene_detections(scene, &self.scenes[scene], raw, rules)?)
+    }
+
+    /// Chips of a scene that the model saw whole and in which it found nothing, down to the score that is kept.
+    pub fn empty_chips(&self, scene: usize) -> Result<Vec<usize>, LoadRunError> {
+        let occupied: BTreeSet<usize> = self
+            .ledger
+            .detections(scene, 0.0)?
+            .into_iter()
+            .map(|(chip, _, _)| chip)
+            .collect();
+        let mut empty = Vec::new();
+        self.ledger.for_each_chip(scene, |record| {
+            if record.status == ChipStatus::Scanned
+                && record.cells.is_none()
+                && !occupied.contains(&record.chip)
+            {
+                empty.push(record.chip);
+            }
+        })?;
+        Ok(empty)
     }
 
     /// What was scanned of a scene, in WGS 84.

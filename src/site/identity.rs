@@ -38,6 +38,17 @@ impl SiteIds {
     }
 }
 
+/// Digest of a class at a place, for things that are no sites but need an id that stays the same from run to run.
+pub(crate) fn place_digest(class: &str, place: LonLat) -> String {
+    let grid = |degrees: f64| (degrees / GRID_DEG).round() as i64;
+    let key = format!(
+        "kilnsight place\0{class}\0{}\0{}",
+        grid(place.lon),
+        grid(place.lat)
+    );
+    short_digest(key.as_bytes())
+}
+
 /// Twelve letters and digits (60 bits) of a SHA-256, in Crockford's base 32 without the letters that
 /// are mistaken for digits.
 pub(super) fn short_digest(bytes: &[u8]) -> String {

@@ -10,4 +10,5 @@ mod merge;
 
 pub use area::merge_areas;
 pub use cluster::{Cluster, ClusterRule, cluster_sites};
+pub(crate) use identity::place_digest;
 pub use merge::{Site, SiteSource, merge_sites};

@@ -1,7 +1,61 @@
 //! Volunteers check what the detector found: their votes become a decision with a known error.
 //!
+//! **In:** runs, and the answers of volunteers. **Out:** for every site a status with the probability it rests on.
+//!
 //! ```text
-//! votes ─► consensus ─► p_votes, verdicts, error rates, agreement
+//! runs ─► candidates ─► sample ─┐
+//! scenes ─► render ─► chips ────┴► tasks ─► queue ─► packs ─► volunteers ─► voting
+//!                                                                              │
+//! verified layer ◄── verdicts ◄── derive ◄── consensus ◄─────────── event log ◄┘
 //! ```
+//!
+//! A [`Project`] is a folder with one SQLite file that all threads of a server, and several processes, may use at
+//! once. What happens is written into a log that only grows ([`event`]); votes, tallies and verdicts are derived from
+//! it ([`derive`](self)) and can be built again at any time. Members ([`Project::join`]) are known to the log by random codes.
+//!
+//! What a volunteer gets ([`Pack`], [`ChipBytes`], [`OwnWork`]) holds no coordinates, no names of places, scenes or
+//! files, and only random ids.
 
+mod answer;
+mod areas;
+mod backup;
+mod candidates;
 pub mod consensus;
+mod derive;
+mod error;
+mod estimate;
+pub mod event;
+mod experts;
+mod id;
+mod intake;
+mod members;
+mod progress;
+mod project;
+mod queue;
+mod render;
+mod replay;
+mod rules;
+mod sample;
+mod store;
+#[cfg(test)]
+mod testing;
+mod verified;
+mod voting;
+
+pub use answer::{DecidedBy, GoldPurpose, Role, Status, Stream, TaskKind, View};
+pub use areas::read_areas;
+pub use consensus::Answer;
+pub use error::VerifyError;
+pub use estimate::CONSENSUS_VERSION;
+pub use event::{Entry, Event};
+pub use experts::{Gold, NOTE_LENGTH};
+pub use id::SecretHash;
+pub use intake::{Added, IntakeOptions};
+pub use members::{Member, NAME_LENGTH, OwnWork, Token};
+pub use progress::{ProjectProgress, StratumProgress, StreamProgress};
+pub use project::{DATABASE, OpenOptions, Project};
+pub use queue::{ChipBytes, ChipInfo, NextPack, NoTasks, Pack, PackTask, Training};
+pub use replay::Replayed;
+pub use rules::{PACK_SIZES, QuestionSet, Rules};
+pub use verified::{LayerTerms, SiteFilter, VerifiedSite};
+pub use voting::{MOST_VOTES, NewVote, Receipt, Submission, VoteOutcome};

@@ -1,0 +1,37 @@
+//! `kilnsight verify`: the volunteer queue, from runs to the verified layer.
+
+mod backup;
+mod init;
+mod replay;
+mod status;
+
+use clap::Subcommand;
+
+use super::{Common, ExitStatus};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum VerifyCommand {
+    /// Make a project from runs: tasks, pictures, and the random sample that counts rest on
+    Init(init::InitArgs),
+    /// Take a further run into a project; sites that are known keep their votes
+    Add(init::AddArgs),
+    /// Show how far a project is
+    Status(status::StatusArgs),
+    /// Check the log of a project, and build all that follows from it again
+    Replay(replay::ReplayArgs),
+    /// Copy a project into one file, while it is served
+    Backup(backup::BackupArgs),
+    /// Put a backup back
+    Restore(backup::RestoreArgs),
+}
+
+pub(super) fn run(command: &VerifyCommand, common: &Common) -> anyhow::Result<ExitStatus> {
+    match command {
+        VerifyCommand::Init(args) => init::init(args, common),
+        VerifyCommand::Add(args) => init::add(args, common),
+        VerifyCommand::Status(args) => status::run(args),
+        VerifyCommand::Replay(args) => replay::run(args),
+        VerifyCommand::Backup(args) => backup::backup(args, common),
+        VerifyCommand::Restore(args) => backup::restore(args, common),
+    }
+}
