@@ -7,6 +7,8 @@
 //! scenes ─► render ─► chips ────┴► tasks ─► queue ─► packs ─► volunteers ─► voting
 //!                                                                              │
 //! verified layer ◄── verdicts ◄── derive ◄── consensus ◄─────────── event log ◄┘
+//!
+//! votes.csv ─► table ─► consensus over any table of votes
 //! ```
 //!
 //! A [`Project`] is a folder with one SQLite file that all threads of a server, and several processes, may use at
@@ -37,6 +39,7 @@ mod replay;
 mod rules;
 mod sample;
 mod store;
+pub mod table;
 #[cfg(test)]
 mod testing;
 mod verified;

@@ -9,7 +9,16 @@ use crate::harness::Workspace;
 #[test]
 fn help_of_every_command() {
     let space = Workspace::new();
-    for command in ["", "scan", "model", "model info", "evaluate", "doctor"] {
+    for command in [
+        "",
+        "scan",
+        "model",
+        "model info",
+        "evaluate",
+        "verify",
+        "verify consensus",
+        "doctor",
+    ] {
         let name = format!("help {command}").trim().replace(' ', "_");
         insta::assert_snapshot!(name, space.succeed(&format!("{command} --help")));
     }
@@ -43,6 +52,10 @@ fn wrong_usage_exits_with_2() {
         "scan a.tif --model blob --out run --quiet --verbose",
         "model",
         "evaluate run",
+        "verify",
+        "verify consensus",
+        "verify consensus --votes votes.csv --method guess",
+        "verify consensus --votes votes.csv --unsure x --bad-image x",
     ] {
         let outcome = space.run(arguments);
         assert_eq!(outcome.code, Some(2), "{arguments}\n{outcome:?}");

@@ -41,6 +41,8 @@ mod mishaps;
 mod run_directory;
 // Detections against labels.
 mod evaluate;
+// Votes of workers: labels, error rates, agreement.
+mod consensus;
 // The small commands, the help, the manners on the command line.
 mod commands;
 // The model and the demo scene that ship.

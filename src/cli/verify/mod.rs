@@ -1,6 +1,7 @@
 //! `kilnsight verify`: the volunteer queue, from runs to the verified layer.
 
 mod backup;
+mod consensus;
 mod init;
 mod replay;
 mod status;
@@ -17,6 +18,8 @@ pub(super) enum VerifyCommand {
     Add(init::AddArgs),
     /// Show how far a project is
     Status(status::StatusArgs),
+    /// Find labels, error rates and agreement from any table of votes
+    Consensus(consensus::ConsensusArgs),
     /// Check the log of a project, and build all that follows from it again
     Replay(replay::ReplayArgs),
     /// Copy a project into one file, while it is served
@@ -30,6 +33,7 @@ pub(super) fn run(command: &VerifyCommand, common: &Common) -> anyhow::Result<Ex
         VerifyCommand::Init(args) => init::init(args, common),
         VerifyCommand::Add(args) => init::add(args, common),
         VerifyCommand::Status(args) => status::run(args),
+        VerifyCommand::Consensus(args) => consensus::run(args, common),
         VerifyCommand::Replay(args) => replay::run(args),
         VerifyCommand::Backup(args) => backup::backup(args, common),
         VerifyCommand::Restore(args) => backup::restore(args, common),

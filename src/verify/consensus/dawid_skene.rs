@@ -39,6 +39,16 @@ impl DawidSkene {
     /// `known` holds, for each item, the index of its class where that is known beforehand (training items); it may be
     /// shorter than the items.
     pub fn fit(&self, table: &VoteTable, known: &[Option<usize>]) -> Fit {
+        self.fit_watched(table, known, &mut |_| {})
+    }
+
+    /// The same; `watch` is told after each step about which share of the way is done.
+    pub fn fit_watched(
+        &self,
+        table: &VoteTable,
+        known: &[Option<usize>],
+        watch: &mut dyn FnMut(f64),
+    ) -> Fit {
         let method = Step {
             pseudo_counts: self.with_prior.then(|| {
                 table
@@ -51,7 +61,7 @@ impl DawidSkene {
                     .collect()
             }),
         };
-        climb(table, known, &method, self.convergence)
+        climb(table, known, &method, self.convergence, watch)
     }
 }
 

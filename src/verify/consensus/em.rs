@@ -71,12 +71,14 @@ impl Known<'_> {
 /// Climbs from vote shares (eq. 3.1) to the nearest maximum.
 ///
 /// `known` holds, for each item, its class where that is known beforehand; where it is shorter than the items, nothing
-/// is known of the rest.
+/// is known of the rest. `watch` is told after each step which share of the way is done, from 0 to 1: the climb slows down
+/// geometrically, so the logarithm of the last change tells.
 pub(super) fn climb(
     table: &VoteTable,
     known: &[Option<usize>],
     method: &impl Maximise,
     convergence: Convergence,
+    watch: &mut dyn FnMut(f64),
 ) -> Fit {
     let known = Known(known);
     let mut posteriors = vote_shares(table, &known);
@@ -92,6 +94,7 @@ pub(super) fn climb(
             .map(|(now, before)| (now - before).abs())
             .fold(0.0, f64::max);
         let converged = change <= convergence.tolerance;
+        watch((change.log10() / convergence.tolerance.log10()).clamp(0.0, 1.0));
         if converged || trace.len() >= convergence.max_iterations {
             return Fit {
                 log_likelihood,

@@ -26,7 +26,11 @@ mod krippendorff;
 mod odds;
 mod one_coin;
 mod prior;
+#[cfg(test)]
+mod properties;
 mod sequential;
+#[cfg(test)]
+mod simulations;
 mod stop;
 mod swap;
 #[cfg(test)]

@@ -11,8 +11,10 @@ const PRIOR: [f64; 2] = [4.0, 1.0];
 ///
 /// The prevalence is held even. Were it free, workers who share a bias would be explained by a class that hardly occurs:
 /// of 108 pictures of birds by 39 workers (Welinder et al. 2010), 63 come out right instead of 78.
-pub fn one_coin(table: &VoteTable, known: &[Option<usize>]) -> Fit {
-    climb(table, known, &Step, Convergence::default())
+///
+/// `watch` is told after each step about which share of the way is done.
+pub fn one_coin(table: &VoteTable, known: &[Option<usize>], watch: &mut dyn FnMut(f64)) -> Fit {
+    climb(table, known, &Step, Convergence::default(), watch)
 }
 
 struct Step;
@@ -96,7 +98,7 @@ mod tests {
         rows.push(("tie".to_owned(), "a".to_owned(), "x".to_owned()));
         rows.push(("tie".to_owned(), "wrong".to_owned(), "y".to_owned()));
         let table = table_of(&rows);
-        let fit = one_coin(&table, &[]);
+        let fit = one_coin(&table, &[], &mut |_| {});
         assert!(fit.converged);
         let tie = table.item("tie").unwrap();
         assert!(fit.posteriors[tie][0] > 0.95, "{fit:?}");
