@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::cli::progress::Reporter;
-use crate::cli::{Common, ExitStatus, UsageError};
+use crate::cli::{Common, ExitStatus, UsageError, terminal};
 use crate::run::Progress;
 use crate::verify::table::{Method, Report, Truth, Vocabulary, read_truth, read_votes};
 
@@ -110,7 +110,7 @@ pub(super) fn run(args: &ConsensusArgs, common: &Common) -> anyhow::Result<ExitS
     reporter.end();
     let findings = findings.map_err(|error| UsageError(error.to_string()))?;
     let report = Report::new(&votes, findings, truth.as_ref(), gold.as_ref());
-    let mut stdout = std::io::stdout().lock();
+    let mut stdout = terminal::stdout();
     if args.json {
         serde_json::to_writer_pretty(&mut stdout, &report.to_json())?;
         writeln!(stdout)?;

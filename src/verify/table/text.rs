@@ -47,11 +47,8 @@ impl Report<'_> {
             count(table.items().len(), "item")
         )?;
         if self.bad_image > 0 {
-            writeln!(
-                f,
-                "Bad image   {} more votes, counted apart",
-                self.bad_image
-            )?;
+            let bad = count(self.bad_image, "more vote");
+            writeln!(f, "Bad image   {bad}, counted apart")?;
         }
         write!(f, "Method      {}", found.method.name())?;
         if let Some(steps) = found.iterations {
@@ -244,6 +241,8 @@ fn padded(name: &str) -> String {
     format!("{:<NAME$}", cut(name, NAME))
 }
 
+/// The beginning of a name, on one line whatever it holds.
 fn cut(text: &str, characters: usize) -> String {
-    text.chars().take(characters).collect()
+    let on_one_line = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    on_one_line.take(characters).collect()
 }
