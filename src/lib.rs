@@ -6,6 +6,7 @@
 //! ```text
 //! geometry    boxes, places, overlap, suppression
 //! scene       a georeferenced raster: bands, radiometry, nodata, where it lies
+//! source      what the user names ─► scenes to open: products, catalogues, remote files
 //! chip        the windows over a scene and an area of interest; their pixels
 //! model       card, ONNX session, output heads ─► boxes in a chip
 //! detect      read ‖ infer ‖ decode ─► ledger ─► detections on the ground
@@ -29,4 +30,5 @@ pub mod model;
 pub mod run;
 pub mod scene;
 pub mod site;
+pub mod source;
 pub mod verify;

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -11,8 +12,9 @@ use super::{ExitStatus, terminal};
 use crate::evaluate::{
     Detections, IouKind, Options, Pairing, Resampling, SceneInput, ScoredBox, Truth,
 };
-use crate::run::{LoadedRun, STORE_SCORE, expand_scenes};
-use crate::scene::{Georeference, Scene, SceneOptions, SceneSource};
+use crate::run::{LoadedRun, STORE_SCORE};
+use crate::scene::{Georeference, Scene, SceneOptions};
+use crate::source::{Access, Wanted, find_scenes};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -160,11 +162,20 @@ fn from_run(path: &Path) -> anyhow::Result<(Vec<ComparedScene>, Vec<ScoredBox>)>
 
 /// Scenes named on the command line: only their georeference is used.
 fn named_scenes(given: &[String]) -> anyhow::Result<Vec<ComparedScene>> {
-    let paths = expand_scenes(given).map_err(anyhow::Error::msg)?;
-    paths
+    let access = Access {
+        cache: None,
+        stop: &AtomicBool::new(false),
+        tell: &|_step| {},
+    };
+    let found = find_scenes(given, &Wanted::default(), &access);
+    if let Some(unusable) = found.unusable.into_iter().next() {
+        return Err(anyhow::Error::msg(unusable.reason));
+    }
+    found
+        .sources
         .iter()
-        .map(|path| {
-            let scene = Scene::open(&SceneSource::file(path), &SceneOptions::default())?;
+        .map(|source| {
+            let scene = Scene::open(source, &SceneOptions::default())?;
             let georeference = scene.georeference().context("scene cannot be placed")?;
             Ok(ComparedScene {
                 id: scene.id,

@@ -2,6 +2,8 @@
 
 use tracing_subscriber::EnvFilter;
 
+use crate::scene::redacted;
+
 /// Starts the log, and turns GDAL's own messages into log lines.
 pub(super) fn start(verbose: u8, quiet: bool) {
     let level = match (quiet, verbose) {
@@ -23,6 +25,6 @@ pub(super) fn start(verbose: u8, quiet: bool) {
         .init();
     // Errors that matter come back through return values; GDAL would also print them.
     gdal::config::set_error_handler(|class, number, message| {
-        tracing::debug!(target: "gdal", ?class, number, "{}", message.trim());
+        tracing::debug!(target: "gdal", ?class, number, "{}", redacted(message.trim()));
     });
 }

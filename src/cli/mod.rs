@@ -127,6 +127,7 @@ impl ExitStatus {
                 ScanError::Interrupted { .. } | ScanError::InterruptedDuring(_) => {
                     Self::Interrupted
                 }
+                error if error.is_away() => Self::TryAgain,
                 ScanError::Directory(e) => passing(e.is_passing()),
                 ScanError::Ledger(e) => passing(e.is_passing()),
                 _ => Self::Failed,

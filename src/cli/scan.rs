@@ -14,7 +14,7 @@ use super::{Common, ExitStatus, UsageError};
 use crate::model::Model;
 use crate::run::{
     CLUSTER_DISTANCE_M, CLUSTER_MIN, Existing, MAX_CLOUD, Progress, ScanRequest, ScanSummary,
-    Settings, counted, expand_scenes, scan,
+    Settings, counted, scan,
 };
 use crate::scene::{CloudCodes, NodataOption};
 
@@ -22,11 +22,14 @@ use crate::scene::{CloudCodes, NodataOption};
 #[command(after_help = "Examples:
   kilnsight scan scene.tif --model models/kiln-s2 --out run
   kilnsight scan 'scenes/*.tif' --model kiln-s2 --out run --aoi district.geojson --overview
+  kilnsight scan S2A_MSIL2A_20240131T053021.SAFE.zip --model kiln-s2 --out run
+  kilnsight scan https://example.org/stac/collection.json --model kiln-s2 --out run --cache scenes
   kilnsight scan stack.vrt --model kiln-s2 --bands B04,B03,B02 --scale 0.0001 --offset -0.1 --out run
 
 A scan that was interrupted goes on when the same command is given again.")]
 pub(super) struct ScanArgs {
-    /// Rasters that GDAL opens (GeoTIFF, COG, VRT, /vsi… paths), folders of them, or patterns
+    /// Rasters that GDAL opens, Sentinel-2 products (.SAFE, zipped too), STAC Items, item collections or catalogues;
+    /// folders of rasters and products, patterns, text files with a path per line; local, http(s):// or s3://
     #[arg(required = true, value_name = "SCENE")]
     scenes: Vec<String>,
     /// Model: a folder with model.onnx and model.json, an .onnx file with a card beside it, or a shipped model's name
@@ -53,7 +56,10 @@ pub(super) struct ScanArgs {
     /// state]
     #[arg(long, value_name = "NUMBER", value_parser = parse_finite, allow_hyphen_values = true)]
     offset: Option<f64>,
-    /// Acquisition date of all scenes (YYYY-MM-DD), where the files do not tell
+    /// Folder for whole copies of remote files, used again by later scans [default: remote files are read in place]
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// Acquisition date of all scenes (YYYY-MM-DD) [default: as the product, the file's tags or its name tell]
     #[arg(long, value_name = "DATE", value_parser = parse_date)]
     date: Option<String>,
     /// Where clouds are: a raster of any grid, `band:NAME` of the scene itself, or `none`. `{scene}` in it stands
@@ -148,7 +154,6 @@ pub(super) fn run(args: &ScanArgs, common: &Common) -> anyhow::Result<ExitStatus
             "warning: the model card has `{key}`, which this version does not know: is it misspelt?"
         ));
     }
-    let scenes = expand_scenes(&args.scenes).map_err(anyhow::Error::msg)?;
     let settings = settings(args, &model)?;
     let stop = stop_on_signal()?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -157,7 +162,8 @@ pub(super) fn run(args: &ScanArgs, common: &Common) -> anyhow::Result<ExitStatus
         reporter.note(&format!("warning: {workers} workers share {cores} cores: more workers than cores make a scan slower"));
     }
     let request = ScanRequest {
-        scenes,
+        scenes: args.scenes.clone(),
+        cache: args.cache.clone(),
         model: &model,
         settings,
         out: args.out.clone(),

@@ -293,6 +293,42 @@ impl Ledger {
         write(&mut self.connection).map_err(|source| self.wrap(source))
     }
 
+    /// Adds a scene as number `place`; those from there on move up by one, with their chips and detections.
+    pub fn insert_scene(
+        &mut self,
+        place: usize,
+        id: &str,
+        description: &str,
+    ) -> Result<(), LedgerError> {
+        let path = self.path.display().to_string();
+        let mut write = || -> rusqlite::Result<()> {
+            let transaction = self.connection.transaction()?;
+            // Chips belong to a scene while both move.
+            transaction.execute_batch("PRAGMA defer_foreign_keys = ON")?;
+            // By way of negative numbers: a number is never there twice, not even in between.
+            for (table, column) in [
+                ("scene", "number"),
+                ("chip", "scene"),
+                ("detection", "scene"),
+            ] {
+                transaction.execute(
+                    &format!("UPDATE {table} SET {column} = -{column} - 2 WHERE {column} >= ?1"),
+                    [place as i64],
+                )?;
+                transaction.execute(
+                    &format!("UPDATE {table} SET {column} = -{column} - 1 WHERE {column} < 0"),
+                    [],
+                )?;
+            }
+            transaction.execute(
+                "INSERT INTO scene (number, id, description) VALUES (?1, ?2, ?3)",
+                params![place as i64, id, description],
+            )?;
+            transaction.commit()
+        };
+        write().map_err(|source| LedgerError::Sqlite { path, source })
+    }
+
     /// Keeps another value under a name that has one.
     pub fn replace_meta(&self, key: &str, value: &str) -> Result<(), LedgerError> {
         self.sql(|c| c.execute("UPDATE meta SET value = ?2 WHERE key = ?1", [key, value]))?;

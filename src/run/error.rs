@@ -9,6 +9,7 @@ use crate::chip::AoiError;
 use crate::detect::{LedgerError, PlaceError};
 use crate::model::SessionError;
 use crate::scene::SceneError;
+use crate::source::SourceError;
 
 /// Why a scan fails as a whole.
 #[derive(Debug, Error)]
@@ -17,6 +18,12 @@ pub enum ScanError {
     /// Not one scene can be scanned.
     #[error("no scene can be scanned: {}", .0.iter().map(|f| f.reason.as_str()).collect::<Vec<_>>().join("; "))]
     NoScene(Vec<Failure>),
+    /// Scenes of an earlier scan cannot be found, since what leads to them does not answer.
+    #[error("not all scenes of this scan can be reached: {}", .0.iter().map(|f| f.reason.as_str()).collect::<Vec<_>>().join("; "))]
+    Away(Vec<Failure>),
+    /// Scenes cannot be looked for.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// The model does not run.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -76,4 +83,16 @@ pub enum ScanError {
     /// The scan was stopped before or after the chips went through the model.
     #[error("stopped while {0}; the same command goes on from there")]
     InterruptedDuring(&'static str),
+}
+
+impl ScanError {
+    /// Whether nothing could be scanned for a reason that may pass by itself.
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Away(_) => true,
+            Self::NoScene(failures) => failures.iter().any(|failure| failure.away),
+            Self::Scene(error) => error.is_away(),
+            _ => false,
+        }
+    }
 }

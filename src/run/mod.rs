@@ -1,25 +1,24 @@
 //! A run: one scan and its directory.
 //!
-//! **In:** scenes, a model and parameters, all resolved. **Out:** the run directory of `DESIGN`: `run.json`,
+//! **In:** what names the scenes, a model, and parameters after defaults. **Out:** the run directory of `DESIGN`: `run.json`,
 //! `ledger.sqlite` and the layers. [`scan()`] is the whole of `kilnsight scan` but for arguments and printing;
 //! [`LoadedRun`] reads a finished run back.
 
 mod directory;
 mod error;
-mod inputs;
 mod load;
 mod outputs;
 mod plan;
 mod prepare;
 mod progress;
 mod record;
+mod resume;
 mod scan;
 mod settings;
 mod staged;
 
 pub use directory::{DirectoryError, RunDirectory};
 pub use error::ScanError;
-pub use inputs::expand_scenes;
 pub use load::{LoadRunError, LoadedRun};
 pub use plan::PlanDifference;
 pub use progress::{Progress, SilentProgress};

@@ -17,6 +17,7 @@ use crate::layer::coverage::{CoverageStatus, Patch, SceneCoverage, area_km2, out
 use crate::layer::geojson::GeoJsonWriter;
 use crate::layer::tables::{Names, cluster_feature, detection_feature, site_feature};
 use crate::layer::{Feature, overview};
+use crate::scene::means_away;
 use crate::site::{Cluster, Site, SiteSource, cluster_sites, merge_areas, merge_sites};
 
 /// What the layers are made from.
@@ -218,6 +219,7 @@ impl Outputs<'_> {
                 failures.push(Failure {
                     scene: planned.scene.id.clone(),
                     chips: Some(counts.failed),
+                    away: means_away(&reason),
                     reason,
                 });
             }
@@ -296,6 +298,7 @@ impl Outputs<'_> {
                             scene: id.clone(),
                             chips: None,
                             reason: format!("no overview picture: {error}"),
+                            away: false,
                         });
                     }
                     continue;

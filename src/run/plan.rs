@@ -10,16 +10,22 @@ use serde_json::Value;
 
 use super::settings::{LAYER_PARAMETERS, Settings};
 use crate::model::Model;
-use crate::scene::Scene;
+use crate::scene::{Scene, redacted};
 
 /// Key of the plan in the ledger.
 pub(super) const PLAN_KEY: &str = "plan";
+
+/// What is said of a scene that is in the ledger and not named any more.
+const LEFT_OUT: &str = "left out";
 
 /// Model and parameters of a scan. The scenes stand beside it in the ledger.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct ScanPlan {
     pub(super) model: ModelIdentity,
     pub(super) parameters: Settings,
+    /// What was named and could not be used so far: welcome when it can.
+    #[serde(default)]
+    pub(super) left_out: Vec<String>,
 }
 
 /// Which model a scan used.
@@ -59,6 +65,13 @@ pub struct PlanDifference {
     pub now: String,
     /// Whether it only shapes the layers, so that the ledger serves as it is.
     pub layers_only: bool,
+}
+
+impl PlanDifference {
+    /// Whether it is a scene that is not named any more.
+    pub(super) fn is_absence(&self) -> bool {
+        self.now == LEFT_OUT
+    }
 }
 
 impl fmt::Display for PlanDifference {
@@ -153,15 +166,19 @@ fn scene_differences(
             None => note(
                 format!("scene `{}`", scene.id),
                 "there".into(),
-                "left out".into(),
+                LEFT_OUT.into(),
                 false,
             ),
             Some(same) => {
-                // The path may be spelt otherwise, or the scene moved.
+                // The path may be spelt otherwise, the scene moved, an address signed anew.
                 let mut moved = same.clone();
                 moved.path.clone_from(&scene.path);
                 moved.raster.clone_from(&scene.raster);
                 moved.blocks = scene.blocks;
+                moved.date_origin = scene.date_origin;
+                if let (Some(now), Some(before)) = (&mut moved.clouds, &scene.clouds) {
+                    now.raster.clone_from(&before.raster);
+                }
                 if &moved != scene {
                     let (before, now) = in_words(scene, same);
                     note(format!("scene `{}`", scene.id), before, now, false);
@@ -186,7 +203,7 @@ fn cloud_words(scene: &Scene) -> String {
         || "none".to_owned(),
         |mask| {
             let content = scene.cloud_content.as_str();
-            format!("`{}` ({:?}) {content}", mask.raster, mask.codes)
+            format!("`{}` ({:?}) {content}", redacted(&mask.raster), mask.codes)
         },
     )
 }

@@ -1,5 +1,7 @@
-//! Before the first chip: scenes opened, their radiometry settled, their chips planned.
+//! Before the first chip: scenes found and opened, their radiometry settled, their chips planned.
 
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
@@ -13,31 +15,104 @@ use crate::detect::{ChipSet, PlannedScene};
 use crate::model::Model;
 use crate::scene::{
     CloudOptions, Radiometry, RadiometryError, Scene, SceneOptions, SceneSource, WantedValues, hex,
-    unique_ids,
 };
+use crate::source::{Access, Cache, Found, Step, Wanted, find_scenes};
 
-/// Opens all scenes and plans their chips. `before` are the scenes of the scan that is gone on with. What cannot be scanned becomes a failure; nothing left is an error.
-pub(super) fn plan_scenes(
-    paths: &[String],
-    model: &Model,
-    settings: &Settings,
-    area: Option<&AreaOfInterest>,
-    before: &[Scene],
-    progress: &dyn Progress,
-    stop: &AtomicBool,
-) -> Result<(Vec<PlannedScene>, Vec<Failure>), ScanError> {
-    let (scenes, mut failures) = open_scenes(paths, model, settings, before, progress, stop);
-    if stop.load(Ordering::Relaxed) {
+/// Where the scenes are looked for, and how.
+pub(super) struct Search<'a> {
+    /// What the user names.
+    pub(super) arguments: &'a [String],
+    /// Folder for copies of remote files.
+    pub(super) cache: Option<&'a Path>,
+    pub(super) model: &'a Model,
+    pub(super) settings: &'a Settings,
+    pub(super) area: Option<&'a AreaOfInterest>,
+    /// Scenes of the scan that is gone on with.
+    pub(super) before: &'a [Scene],
+    pub(super) progress: &'a dyn Progress,
+    pub(super) stop: &'a AtomicBool,
+}
+
+/// Scenes ready to scan, and what is not.
+pub(super) struct Prepared {
+    pub(super) planned: Vec<PlannedScene>,
+    pub(super) failures: Vec<Failure>,
+    /// By scene id, its path and the lists and catalogues that led to it.
+    pub(super) ways: HashMap<String, Vec<String>>,
+}
+
+/// Finds and opens all scenes and plans their chips. What cannot be scanned becomes a failure; nothing left is an
+/// error.
+pub(super) fn plan_scenes(search: &Search<'_>) -> Result<Prepared, ScanError> {
+    let found = find(search)?;
+    let ways = found.sources.iter().map(|source| {
+        let way = source.via.iter().chain([&source.path]).cloned().collect();
+        (source.id.clone().unwrap_or_default(), way)
+    });
+    let ways = ways.collect();
+    let (scenes, mut failures) = open_scenes(search, &found.sources);
+    if search.stop.load(Ordering::Relaxed) {
         return Err(ScanError::InterruptedDuring("the scenes were opened"));
     }
-    let planned = plan_chips(scenes, area, settings, &mut failures)?;
+    failures.extend(found.unusable.into_iter().map(|unusable| Failure {
+        scene: unusable.path,
+        chips: None,
+        reason: unusable.reason,
+        away: unusable.away,
+    }));
+    let planned = plan_chips(scenes, search.area, search.settings, &mut failures)?;
+    failures.sort_by(|a, b| a.scene.cmp(&b.scene));
     if planned.is_empty() {
         return Err(ScanError::NoScene(failures));
     }
     for failure in &failures {
-        progress.note(&format!("left out: {}", failure.reason));
+        search
+            .progress
+            .note(&format!("left out: {}", failure.reason));
     }
-    Ok((planned, failures))
+    Ok(Prepared {
+        planned,
+        failures,
+        ways,
+    })
+}
+
+/// Turns what the user names into scenes to open.
+fn find(search: &Search<'_>) -> Result<Found, ScanError> {
+    const LOOKING: &str = "looking for scenes";
+    let progress = search.progress;
+    let begin = || progress.begin(LOOKING, search.arguments.len() as u64, 0);
+    let tell = |step: Step<'_>| match step {
+        Step::Fetching(name, bytes) => {
+            progress.end();
+            progress.begin(&format!("fetching {name}"), bytes, 0);
+        }
+        Step::Bytes(bytes) => progress.advance(bytes),
+        Step::Fetched => {
+            progress.end();
+            begin();
+        }
+        Step::Document(path) => tracing::info!("reading `{path}`"),
+    };
+    let access = Access {
+        cache: search.cache.map(Cache::open).transpose()?,
+        stop: search.stop,
+        tell: &tell,
+    };
+    let wanted = Wanted::new(
+        &search.model.card.bands,
+        search.model.card.gsd_m,
+        search.settings.bands.as_deref(),
+    );
+    begin();
+    let found = find_scenes(search.arguments, &wanted, &access);
+    progress.end();
+    for source in &found.sources {
+        if let Some(warning) = &source.warning {
+            progress.note(&format!("`{}`: {warning}", source.path));
+        }
+    }
+    Ok(found)
 }
 
 /// SHA-256 of the polygons, however the file that holds them is called.
@@ -56,14 +131,15 @@ pub(super) fn area_digest(area: &AreaOfInterest) -> String {
 }
 
 /// Opens all scenes; those that cannot be scanned become failures.
-fn open_scenes(
-    paths: &[String],
-    model: &Model,
-    settings: &Settings,
-    before: &[Scene],
-    progress: &dyn Progress,
-    stop: &AtomicBool,
-) -> (Vec<Scene>, Vec<Failure>) {
+fn open_scenes(search: &Search<'_>, sources: &[SceneSource]) -> (Vec<Scene>, Vec<Failure>) {
+    let Search {
+        model,
+        settings,
+        before,
+        progress,
+        stop,
+        ..
+    } = *search;
     let options = SceneOptions {
         wanted_bands: model.card.bands.clone(),
         bands: settings.bands.clone(),
@@ -75,9 +151,9 @@ fn open_scenes(
         },
     };
     let (mut scenes, mut failures) = (Vec::new(), Vec::new());
-    progress.begin("opening scenes", paths.len() as u64, 0);
-    for path in paths.iter().take_while(|_| !stop.load(Ordering::Relaxed)) {
-        let opened = Scene::open(&SceneSource::file(path), &options)
+    progress.begin("opening scenes", sources.len() as u64, 0);
+    for source in sources.iter().take_while(|_| !stop.load(Ordering::Relaxed)) {
+        let opened = Scene::open(source, &options)
             .map_err(RadiometryError::from)
             .and_then(|mut scene| {
                 let before = before.iter().find(|before| same_pixels(before, &scene));
@@ -92,15 +168,15 @@ fn open_scenes(
         match opened {
             Ok(scene) => scenes.push(scene),
             Err(error) => failures.push(Failure {
-                scene: path.clone(),
+                scene: source.path.clone(),
                 chips: None,
                 reason: error.to_string(),
+                away: matches!(&error, RadiometryError::Scene(error) if error.is_away()),
             }),
         }
         progress.advance(1);
     }
     progress.end();
-    unique_ids(&mut scenes);
     (scenes, failures)
 }
 
@@ -120,7 +196,7 @@ fn same_pixels(a: &Scene, b: &Scene) -> bool {
 }
 
 /// Plans the chips of all scenes that the area of interest touches.
-fn plan_chips(
+pub(super) fn plan_chips(
     scenes: Vec<Scene>,
     area: Option<&AreaOfInterest>,
     settings: &Settings,
@@ -140,6 +216,7 @@ fn plan_chips(
                     scene: scene.path.clone(),
                     chips: None,
                     reason: error.to_string(),
+                    away: false,
                 });
                 continue;
             }

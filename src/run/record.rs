@@ -114,12 +114,15 @@ pub struct Areas {
 /// Something that could not be scanned.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
-    /// Scene id, or the path where a scene could not be opened.
+    /// Scene id, or the path of what could not be opened.
     pub scene: String,
     /// Chips that failed; `None`: the whole scene, or its picture.
     pub chips: Option<u64>,
     /// Why (of the first chip, where several failed).
     pub reason: String,
+    /// Whether trying again later may help: a server did not answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub away: bool,
 }
 
 /// How one execution went.

@@ -7,10 +7,11 @@ use std::time::Instant;
 use super::directory::{DirectoryError, RunDirectory};
 use super::error::ScanError;
 use super::outputs::{Outputs, Written};
-use super::plan::{ModelIdentity, PLAN_KEY, ScanPlan, differences};
-use super::prepare::{area_digest, plan_scenes};
+use super::plan::{ModelIdentity, ScanPlan};
+use super::prepare::{Prepared, Search, area_digest, plan_scenes};
 use super::progress::Progress;
 use super::record::{Areas, Counts, Execution, Failure, RunRecord, SceneEntry, Seconds};
+use super::resume::{left_out, open_ledger};
 use super::settings::Settings;
 use super::staged::StagedFile;
 use crate::chip::{AreaOfInterest, InputScaling};
@@ -34,8 +35,10 @@ pub enum Existing {
 
 /// A scan to make.
 pub struct ScanRequest<'a> {
-    /// Scene paths.
+    /// What names the scenes: files, folders, patterns, lists, products, STAC documents, addresses.
     pub scenes: Vec<String>,
+    /// Folder for copies of remote files; `None`: they are read where they are.
+    pub cache: Option<PathBuf>,
     /// The model.
     pub model: &'a Model,
     /// Parameters; `aoi_sha256` is filled in here.
@@ -84,15 +87,16 @@ pub fn scan(
         ..request.settings
     };
     let before = scenes_before(&request.out, request.existing);
-    let (mut planned, mut failures) = plan_scenes(
-        &request.scenes,
+    let prepared = plan_scenes(&Search {
+        arguments: &request.scenes,
+        cache: request.cache.as_deref(),
         model,
-        &settings,
-        area.as_ref(),
-        &before,
+        settings: &settings,
+        area: area.as_ref(),
+        before: &before,
         progress,
         stop,
-    )?;
+    })?;
 
     let directory = RunDirectory::open(&request.out)?;
     if request.existing == Existing::StartOver {
@@ -101,8 +105,15 @@ pub fn scan(
     let plan = ScanPlan {
         model: ModelIdentity::of(model),
         parameters: settings,
+        left_out: left_out(&prepared.failures),
     };
-    let mut ledger = open_ledger(&directory, &plan, &planned, request.existing)?;
+    let (mut ledger, prepared) =
+        open_ledger(&directory, &plan, prepared, area.as_ref(), request.existing)?;
+    let Prepared {
+        mut planned,
+        mut failures,
+        ..
+    } = prepared;
     for (number, scene) in planned.iter_mut().enumerate() {
         scene.finished = ledger.finished_chips(number)?;
     }
@@ -145,16 +156,7 @@ pub fn scan(
     seconds.layers = writing.elapsed().as_secs_f64();
 
     failures.extend(written.failures.iter().cloned());
-    let execution = Execution {
-        finished: now(),
-        workers: request.workers,
-        chips_resumed,
-        gdal: gdal::version::VersionInfo::release_name(),
-        onnxruntime: runtime_info()
-            .map(|info| info.to_string())
-            .unwrap_or_default(),
-        seconds,
-    };
+    let execution = execution(request.workers, chips_resumed, seconds);
     let record = write_record(&directory, plan, &planned, &written, &failures, execution)?;
     directory.publish(written.files, record)?;
     let chips = written.counts.chips;
@@ -175,12 +177,21 @@ pub fn scan(
     })
 }
 
-/// The time, to the second (UTC).
-fn now() -> String {
-    jiff::Timestamp::now()
-        .round(jiff::Unit::Second)
-        .unwrap_or_default()
-        .to_string()
+/// How this execution went.
+fn execution(workers: usize, chips_resumed: u64, seconds: Seconds) -> Execution {
+    Execution {
+        finished: jiff::Timestamp::now()
+            .round(jiff::Unit::Second)
+            .unwrap_or_default()
+            .to_string(),
+        workers,
+        chips_resumed,
+        gdal: gdal::version::VersionInfo::release_name(),
+        onnxruntime: runtime_info()
+            .map(|info| info.to_string())
+            .unwrap_or_default(),
+        seconds,
+    }
 }
 
 /// Writes `run.json`.
@@ -229,61 +240,6 @@ fn scenes_before(out: &Path, existing: Existing) -> Vec<Scene> {
     (descriptions.unwrap_or_default().iter())
         .filter_map(|text| serde_json::from_str(text).ok())
         .collect()
-}
-
-/// Opens the ledger of the directory and makes sure that it belongs to this scan.
-fn open_ledger(
-    directory: &RunDirectory,
-    plan: &ScanPlan,
-    planned: &[PlannedScene],
-    existing: Existing,
-) -> Result<Ledger, ScanError> {
-    let path = directory.path().display().to_string();
-    let in_plan = |source| ScanError::Plan {
-        path: path.clone(),
-        source,
-    };
-    let mut ledger = Ledger::open_or_create(&directory.file("ledger.sqlite"))?;
-    let Some(before) = ledger.meta(PLAN_KEY)? else {
-        let descriptions = planned
-            .iter()
-            .map(|p| Ok((p.scene.id.clone(), serde_json::to_string(&p.scene)?)))
-            .collect::<Result<Vec<_>, serde_json::Error>>()
-            .map_err(in_plan)?;
-        ledger.begin_scan(
-            PLAN_KEY,
-            &serde_json::to_string(plan).map_err(in_plan)?,
-            &descriptions,
-        )?;
-        return Ok(ledger);
-    };
-    let before: ScanPlan = serde_json::from_str(&before).map_err(in_plan)?;
-    let scenes_before = ledger
-        .scenes()?
-        .iter()
-        .map(|text| serde_json::from_str(text))
-        .collect::<Result<Vec<Scene>, _>>()
-        .map_err(in_plan)?;
-    let scenes_now: Vec<Scene> = planned.iter().map(|p| p.scene.clone()).collect();
-    let found = differences(&before, plan, &scenes_before, &scenes_now);
-    let layers_only = found.iter().all(|d| d.layers_only);
-    if found.is_empty() {
-        return Ok(ledger);
-    }
-    if layers_only && existing == Existing::RewriteLayers {
-        ledger.replace_meta(PLAN_KEY, &serde_json::to_string(plan).map_err(in_plan)?)?;
-        return Ok(ledger);
-    }
-    let remedy = if layers_only {
-        "give `--rewrite` to keep what was scanned and only write the layers anew, `--fresh` to start over, or another `--out`"
-    } else {
-        "give `--fresh` to delete it and start over, or another `--out`"
-    };
-    Err(ScanError::OtherScan {
-        path,
-        differences: found,
-        remedy,
-    })
 }
 
 /// Puts all chips through the model that the ledger does not have yet. Returns how many it had.

@@ -74,7 +74,7 @@ struct BandLabel {
 }
 
 /// Names under which a spectral band goes in common products. The first is the one shown.
-const ALIASES: &[&[&str]] = &[
+pub(crate) const ALIASES: &[&[&str]] = &[
     &["red", "b04", "b4", "r"],
     &["green", "b03", "b3", "g"],
     &["blue", "b02", "b2", "b"],
@@ -89,7 +89,7 @@ const ALIASES: &[&[&str]] = &[
 ];
 
 /// Whether two names mean the same band.
-fn same_band(a: &str, b: &str) -> bool {
+pub(crate) fn same_band(a: &str, b: &str) -> bool {
     let (a, b) = (a.trim().to_lowercase(), b.trim().to_lowercase());
     a == b
         || ALIASES

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::open::{Scene, SceneError, gdal_words};
 use super::raw::{Resampling, read_window, warped_vrt};
 use super::reader::Window;
+use super::remote::{open_dataset, redacted};
 use super::source::{CloudCodes, CloudMask};
 
 /// What covers a pixel. In order of how much it hides.
@@ -150,7 +151,7 @@ impl CloudReader {
         };
         let wrong = |reason: String| SceneError::CloudMask {
             path: scene.path.clone(),
-            mask: mask.raster.clone(),
+            mask: redacted(&mask.raster),
             reason,
         };
         let in_words = |e: GdalError| wrong(gdal_words(&e));
@@ -160,7 +161,7 @@ impl CloudReader {
         if missing {
             return Err(wrong("no such file".to_owned()));
         }
-        let mut dataset = Dataset::open(&mask.raster).map_err(in_words)?;
+        let mut dataset = open_dataset(&mask.raster).map_err(in_words)?;
         let same_raster = mask.raster == scene.raster();
         let to_mask = if same_raster || is_bare_twin(&dataset, scene) {
             [0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
@@ -260,7 +261,7 @@ impl CloudReader {
             })
             .map_err(|e| SceneError::CloudMask {
                 path: self.path.clone(),
-                mask: self.mask.raster.clone(),
+                mask: redacted(&self.mask.raster),
                 reason: gdal_words(&e),
             })?;
         let step = (window.width / size.0 as f64, window.height / size.1 as f64);

@@ -1,8 +1,5 @@
 //! Opening a scene: everything about a raster that a scan needs to know before it reads pixels.
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use gdal::errors::GdalError;
@@ -10,15 +7,17 @@ use gdal::raster::GdalDataType;
 use gdal::spatial_ref::SpatialRef;
 use gdal::{Dataset, Metadata};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::bands::{BandError, pick_bands};
 use super::clouds::{CloudOptions, CloudReader};
+use super::content::{content_of_dataset, content_of_raster};
+use super::date::{DateOrigin, SceneDate, date_in_name, date_in_tags};
 use super::georeference::{Georeference, GeoreferenceError};
 use super::ground_scale::GroundScale;
 use super::radiometry::{Radiometry, ScalingOrigin};
-use super::source::{BandScaling, CloudMask, SceneSource};
+use super::remote::{means_away, open_dataset, redacted};
+use super::source::{BandScaling, CloudMask, SceneSource, without_secrets_if_any};
 use super::validity::{NodataOption, ValidityRule};
 
 /// Why a file cannot serve as a scene.
@@ -116,7 +115,7 @@ pub enum SceneError {
     },
 }
 
-/// GDAL's message alone, without the wrapper's struct around it, on one line.
+/// GDAL's message alone, without the wrapper's struct around it and without secrets of addresses, on one line.
 pub(crate) fn gdal_words(error: &GdalError) -> String {
     let text = match error {
         GdalError::NullPointer { msg, .. } if msg.is_empty() => {
@@ -127,7 +126,7 @@ pub(crate) fn gdal_words(error: &GdalError) -> String {
         }
         other => other.to_string(),
     };
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    redacted(&text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// What a scan asks of every scene.
@@ -161,10 +160,13 @@ pub struct Scene {
     pub id: String,
     /// Path as given.
     pub path: String,
-    /// What GDAL opens, where that is not the path.
+    /// What GDAL opens, where that is not the path. Recorded without the secrets of addresses.
+    #[serde(serialize_with = "without_secrets_if_any")]
     pub raster: Option<String>,
     /// Acquisition date (ISO 8601), where known.
     pub date: Option<String>,
+    /// Where the date comes from.
+    pub date_origin: Option<DateOrigin>,
     /// Columns.
     pub width: usize,
     /// Rows.
@@ -192,14 +194,16 @@ pub struct Scene {
     pub scaling: Option<Vec<BandScaling>>,
     /// Which of the two.
     pub scaling_origin: Option<ScalingOrigin>,
+    /// What a product says of that scaling, in words.
+    pub scaling_note: Option<String>,
     /// Where clouds are, if that is known.
     pub clouds: Option<CloudMask>,
     /// How the file is divided into blocks. Not part of what identifies a scene.
     #[serde(skip)]
     pub blocks: BlockLayout,
-    /// Size and sampled content of the file, to notice that it has changed. Empty for remote files.
+    /// Sizes and sampled content of its files, or what a server says of them: to notice that they have changed.
     pub content: String,
-    /// The same of the cloud mask.
+    /// The same of a cloud mask that is not among them.
     pub cloud_content: String,
 }
 
@@ -207,19 +211,20 @@ impl Scene {
     /// Opens and describes a raster.
     pub fn open(source: &SceneSource, options: &SceneOptions) -> Result<Self, SceneError> {
         let path = source.path.as_str();
-        let remote = path.starts_with("/vsi");
-        if !remote && !Path::new(path).exists() && !path.contains(':') {
+        let virtual_path = path.starts_with("/vsi") || source.raster.is_some();
+        if !virtual_path && !Path::new(path).exists() && !path.contains(':') {
             return Err(SceneError::Missing {
                 path: path.to_owned(),
             });
         }
-        let dataset = Dataset::open(source.raster()).map_err(|source| SceneError::NotARaster {
+        let dataset = open_dataset(source.raster()).map_err(|source| SceneError::NotARaster {
             path: path.to_owned(),
             source,
         })?;
         if dataset.raster_count() == 0 {
-            let hint = match dataset.metadata_item("SUBDATASET_1_NAME", "SUBDATASETS") {
-                Some(first) => format!(": name one of its parts, e.g. `{first}`"),
+            let parts = dataset.metadata_domain("SUBDATASETS").unwrap_or_default();
+            let hint = match parts.first().and_then(|part| part.split_once('=')) {
+                Some((_, first)) => format!(": name one of its parts, e.g. `{first}`"),
                 None => String::new(),
             };
             return Err(SceneError::NoBands {
@@ -265,14 +270,14 @@ impl Scene {
         let scaling = known_scaling(source, &dataset, &bands);
         let clouds =
             (options.clouds).mask_of(path, source.raster(), &dataset, source.clouds.as_ref())?;
+        let date = date_of(source, options, &dataset);
 
         let scene = Self {
             id: source.id.clone().unwrap_or_else(|| file_stem(path)),
             path: path.to_owned(),
             raster: source.raster.clone(),
-            date: (options.date.clone())
-                .or_else(|| source.date.clone())
-                .or_else(|| tiff_date(&dataset)),
+            date: date.as_ref().map(|date| date.day.clone()),
+            date_origin: date.map(|date| date.origin),
             width,
             height,
             crs: crs
@@ -288,16 +293,14 @@ impl Scene {
             validity,
             scaling_origin: scaling.as_ref().map(|(origin, _)| *origin),
             scaling: scaling.map(|(_, bands)| bands),
-            cloud_content: cloud_content(clouds.as_ref(), source.raster()),
+            scaling_note: source.scaling_note.clone(),
+            cloud_content: cloud_content(clouds.as_ref(), source),
             clouds,
             radiometry: Radiometry::as_stored(bands.len()),
             bands,
             blocks,
-            content: if remote {
-                String::new()
-            } else {
-                sample_content(path)
-            },
+            content: (source.content.clone())
+                .unwrap_or_else(|| content_of_dataset(&dataset, source.raster())),
         };
         // A mask that cannot be read is found out now, and not at every chip.
         drop(CloudReader::open(&scene)?);
@@ -320,16 +323,26 @@ impl Scene {
     }
 }
 
-/// Gives scenes of the same name different ids (`a`, `a-2`), in the order given.
-pub fn unique_ids(scenes: &mut [Scene]) {
-    let mut seen: HashMap<String, usize> = HashMap::new();
-    for scene in scenes {
-        let count = seen.entry(scene.id.clone()).or_insert(0);
-        *count += 1;
-        if *count > 1 {
-            scene.id = format!("{}-{count}", scene.id);
+impl SceneError {
+    /// Whether trying again later may help: a server does not answer for now.
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::NotARaster { source, .. } | Self::Read { source, .. } => {
+                means_away(&gdal_words(source))
+            }
+            _ => false,
         }
     }
+}
+
+/// When a scene was taken: as the user says, else the product, else the file's tags, else its name.
+fn date_of(source: &SceneSource, options: &SceneOptions, dataset: &Dataset) -> Option<SceneDate> {
+    let by = |origin| move |day| SceneDate { day, origin };
+    let name = || Path::new(&source.path).file_stem()?.to_str();
+    (options.date.clone().map(by(DateOrigin::Given)))
+        .or_else(|| source.date.clone())
+        .or_else(|| date_in_tags(dataset).map(by(DateOrigin::FileMetadata)))
+        .or_else(|| date_in_name(name()?).map(by(DateOrigin::FileName)))
 }
 
 fn locate(dataset: &Dataset, path: &str) -> Result<([f64; 6], SpatialRef), SceneError> {
@@ -429,67 +442,18 @@ fn block_layout(dataset: &Dataset, bands: &[usize]) -> Result<BlockLayout, GdalE
     Ok(layout)
 }
 
-/// `TIFFTAG_DATETIME` (`2024:01:31 05:00:00`) as an ISO date.
-fn tiff_date(dataset: &Dataset) -> Option<String> {
-    let tag = dataset.metadata_item("TIFFTAG_DATETIME", "")?;
-    let mut parts = tag.split_whitespace().next()?.splitn(3, ':');
-    let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
-    let number = |text: &str, digits: usize| {
-        (text.len() == digits)
-            .then(|| text.parse::<u32>().ok())
-            .flatten()
+/// The content of a cloud mask that is neither a band of the scene nor part of what the product says of its files.
+fn cloud_content(mask: Option<&CloudMask>, source: &SceneSource) -> String {
+    let of_product = |mask: &CloudMask| {
+        let stated = source.clouds.as_ref().filter(|_| source.content.is_some());
+        stated.is_some_and(|stated| stated.raster == mask.raster)
     };
-    let (y, m, d) = (number(year, 4)?, number(month, 2)?, number(day, 2)?);
-    (y > 0 && (1..=12).contains(&m) && (1..=31).contains(&d))
-        .then(|| format!("{year}-{month}-{day}"))
-}
-
-/// Bytes read at each of the sampled places of a file.
-const SAMPLE_BYTES: u64 = 64 * 1024;
-/// Sampled places, first and last bytes included.
-const SAMPLE_PLACES: u64 = 16;
-
-/// A digest of a file's size and of samples spread over it: cheap for a scene of any size, and different
-/// for a file that was replaced or cut short. Empty when the file cannot be read this way.
-fn sample_content(path: &str) -> String {
-    let digest = || -> std::io::Result<String> {
-        let mut file = File::open(path)?;
-        let size = file.metadata()?.len();
-        let mut hash = Sha256::new();
-        hash.update(size.to_le_bytes());
-        let mut buffer = Vec::with_capacity(SAMPLE_BYTES as usize);
-        for place in 0..SAMPLE_PLACES {
-            let start = (size.saturating_sub(SAMPLE_BYTES) / (SAMPLE_PLACES - 1)) * place;
-            file.seek(SeekFrom::Start(start))?;
-            buffer.clear();
-            (&mut file).take(SAMPLE_BYTES).read_to_end(&mut buffer)?;
-            hash.update(&buffer);
-        }
-        Ok(format!(
-            "{size} bytes, sampled sha256 {}",
-            hex(&hash.finalize())
-        ))
-    };
-    digest().unwrap_or_default()
-}
-
-/// What [`sample_content`] says of a cloud mask that is not a band of the scene.
-fn cloud_content(mask: Option<&CloudMask>, scene_raster: &str) -> String {
-    mask.filter(|mask| mask.raster != scene_raster)
-        .map_or_else(String::new, |mask| sample_content(&mask.raster))
+    mask.filter(|mask| mask.raster != source.raster() && !of_product(mask))
+        .map_or_else(String::new, |mask| content_of_raster(&mask.raster))
 }
 
 fn file_stem(path: &str) -> String {
     Path::new(path)
         .file_stem()
         .map_or_else(|| path.to_owned(), |s| s.to_string_lossy().into_owned())
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -8,6 +8,8 @@ fn scene(data_type: &str, scaling: Option<(ScalingOrigin, [f64; 4])>) -> Scene {
         path: "a.tif".into(),
         raster: None,
         date: None,
+        date_origin: None,
+        scaling_note: None,
         width: 100,
         height: 100,
         crs: "EPSG:32644".into(),

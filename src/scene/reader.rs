@@ -5,6 +5,7 @@ use gdal::errors::GdalError;
 
 use super::open::{Scene, SceneError};
 use super::raw::{Resampling, read_window};
+use super::remote::open_dataset;
 use super::validity::ValidityRule;
 
 /// A rectangle in scene pixels; its corners may lie between pixels.
@@ -43,7 +44,7 @@ pub struct SceneReader {
 impl SceneReader {
     /// Opens the file of a scene described before.
     pub fn open(scene: &Scene) -> Result<Self, SceneError> {
-        let dataset = Dataset::open(scene.raster()).map_err(|source| SceneError::NotARaster {
+        let dataset = open_dataset(scene.raster()).map_err(|source| SceneError::NotARaster {
             path: scene.path.clone(),
             source,
         })?;

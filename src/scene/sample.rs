@@ -1,9 +1,8 @@
 //! Percentiles of a scene from a sample that is the same each time and bounded for a scene of any size.
 
-use gdal::Dataset;
-
 use super::open::{Scene, SceneError};
 use super::reader::{SceneReader, Window};
+use super::remote::open_dataset;
 use super::thumbnail::Thumbnail;
 
 /// A scene of at most this many pixels is taken whole. A larger one is taken through its overviews if it has small
@@ -56,7 +55,7 @@ pub(super) fn percentiles_in(mut values: Vec<f32>, percentiles: [f64; 2]) -> Opt
 
 fn has_small_overview(scene: &Scene) -> bool {
     let smallest = || {
-        let dataset = Dataset::open(scene.raster()).ok()?;
+        let dataset = open_dataset(scene.raster()).ok()?;
         let band = dataset.rasterband(*scene.bands.first()?).ok()?;
         let last = usize::try_from(band.overview_count().ok()?.checked_sub(1)?).ok()?;
         Some(band.overview(last).ok()?.size())

@@ -286,6 +286,7 @@ impl Project {
                 Err(VerifyError::Scene(error)) => failures.push(Failure {
                     scene: scene.id.clone(),
                     chips: None,
+                    away: error.is_away(),
                     reason: error.to_string(),
                 }),
                 Err(error) => {

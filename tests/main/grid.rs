@@ -24,6 +24,7 @@ fn sites(space: &Workspace, model: &Model, shift_px: f64) -> Vec<Feature> {
     let out = space.path("shifted");
     let request = ScanRequest {
         scenes: vec![space.path("a.tif").display().to_string()],
+        cache: None,
         model,
         settings,
         out,

@@ -14,6 +14,7 @@
 mod fixture;
 mod harness;
 mod layers;
+mod server;
 
 // A scan from scene to sites: what is written, and whether it is right.
 mod scan;
@@ -33,6 +34,11 @@ mod clouds;
 mod radiometry;
 // Several scenes of one place.
 mod scenes;
+// What may be named as a scene; Sentinel-2 products; STAC; networks, and servers that fail.
+mod remote;
+mod safe;
+mod sources;
+mod stac;
 // What is said, and with which exit code, when something is wrong.
 mod bad_input;
 // What befalls a scan from outside: locked, damaged, deleted.

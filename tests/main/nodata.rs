@@ -1,7 +1,7 @@
 //! Empty pixels, edges, areas of interest: what was not seen, and that it is never silent.
 
 use crate::fixture::{Blob, Empty, Fixture, Pixels, blob, blob_places, true_places};
-use crate::harness::{Run, Workspace};
+use crate::harness::{Run, Workspace, gdal_tool};
 
 /// Of a scene's area, in what is scanned and what is not.
 const AREA_TOLERANCE: f64 = 1e-3;
@@ -255,4 +255,22 @@ fn polygon(ring: &[kilnsight::geometry::LonLat]) -> String {
         "type": "Polygon", "coordinates": [positions],
     }})
     .to_string()
+}
+
+#[test]
+fn an_area_of_interest_may_be_a_geopackage() {
+    // GeoPackage is SQLite: the program and GDAL must use one and the same copy of it.
+    let space = Workspace::new();
+    Fixture::new((96, 80), vec![blob(48.0, 40.0)]).write(&space, "a.tif");
+    space.write(
+        "area.geojson",
+        "{\"type\":\"Polygon\",\"coordinates\":[[[78,27],[80,27],[80,28],[78,28],[78,27]]]}",
+    );
+    gdal_tool(
+        &space.path(""),
+        ["ogr2ogr", "-f", "GPKG", "area.gpkg", "area.geojson"],
+        "",
+    );
+    let run = space.scan("a.tif --aoi area.gpkg");
+    assert_eq!(run.layer("sites").len(), 1);
 }

@@ -6,9 +6,12 @@
     reason = "GDAL functions that have no safe wrapper in gdal 0.19"
 )]
 
+mod files;
 mod warp;
 mod window;
 
+pub(in crate::scene) use files::files_of;
+pub(crate) use files::{VirtualFile, server_headers};
 pub(in crate::scene) use warp::warped_vrt;
 pub use window::set_block_cache_bytes;
 pub(in crate::scene) use window::{Resampling, read_window};

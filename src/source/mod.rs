@@ -1,0 +1,150 @@
+//! What the user names, made into scenes to open.
+//!
+//! **In:** arguments (files, folders, patterns, lists, products, STAC documents, addresses) and the bands that a
+//! model wants. **Out:** one [`SceneSource`] per scene, in an order that depends on nothing but their paths, and what could
+//! not be used, with the reason.
+//!
+//! ```text
+//! expand      what kind of thing an argument is; folders, patterns, lists
+//! address     paths and URLs in GDAL's words; relative references
+//! access      files on a network: read, identified, kept in a cache
+//! safe        Sentinel-2 products ─┐
+//! stac        Items, catalogues   ─┼─► stack: one virtual raster of the wanted bands
+//! container   netCDF, HDF5, Zarr  ─┘
+//! ```
+
+mod access;
+mod address;
+mod cache;
+mod container;
+mod error;
+mod expand;
+mod folder;
+mod safe;
+mod safe_metadata;
+mod stac;
+mod stack;
+
+pub use access::{Access, Step};
+pub use cache::Cache;
+pub use error::SourceError;
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use crate::scene::SceneSource;
+
+/// What a model wants to see of a scene.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Wanted {
+    /// Names of bands, in the model's order. Empty: any one band will do.
+    pub bands: Vec<String>,
+    /// Ground size of the model's pixels in metres: which of a product's resolutions to take.
+    pub gsd_m: Option<f64>,
+    /// The user names bands by number, which says nothing of a product whose bands are files.
+    pub by_number: bool,
+}
+
+impl Wanted {
+    /// What a model wants, after `--bands`.
+    pub fn new(bands: &[String], gsd_m: f64, request: Option<&[String]>) -> Self {
+        let bands = request.unwrap_or(bands).to_vec();
+        Self {
+            by_number: bands.iter().any(|name| name.parse::<usize>().is_ok()),
+            bands,
+            gsd_m: Some(gsd_m),
+        }
+    }
+}
+
+/// Something that was named and cannot be used.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unusable {
+    /// As the user names it, or the address that a list or catalogue gives.
+    pub path: String,
+    /// Why.
+    pub reason: String,
+    /// Whether trying again later may help.
+    pub away: bool,
+}
+
+/// What the arguments stand for.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Found {
+    /// Scenes, sorted by path, each once, with ids that differ.
+    pub sources: Vec<SceneSource>,
+    /// What cannot be used.
+    pub unusable: Vec<Unusable>,
+}
+
+/// Scenes from what was typed. The order of arguments does not matter.
+pub fn find_scenes(arguments: &[String], wanted: &Wanted, access: &Access<'_>) -> Found {
+    let mut expansion = expand::Expansion::new(wanted, access);
+    for argument in arguments {
+        expansion.argument(argument);
+    }
+    let Found {
+        mut sources,
+        mut unusable,
+    } = expansion.found;
+    // The same scene may be found by several ways; the order of the arguments must not show.
+    sources.sort_by(|a, b| (&a.path, &a.raster, &a.via).cmp(&(&b.path, &b.raster, &b.via)));
+    sources.dedup_by(|a, b| a.path == b.path && a.raster == b.raster);
+    unusable.sort_by(|a, b| a.path.cmp(&b.path));
+    unusable.dedup_by(|a, b| a.path == b.path);
+    give_ids(&mut sources, &unusable);
+    Found { sources, unusable }
+}
+
+/// Gives scenes of the same name different ids (`a`, `a-2`), in the order of their paths. What cannot be used
+/// now counts too, so that ids stay as they are when it can be used later.
+fn give_ids(sources: &mut [SceneSource], unusable: &[Unusable]) {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut failed = unusable.iter().peekable();
+    for source in sources {
+        while let Some(passed) = failed.next_if(|u| u.path < source.path) {
+            *seen.entry(stem(&passed.path)).or_insert(0) += 1;
+        }
+        let name = source.id.take().unwrap_or_else(|| stem(&source.path));
+        let count = seen.entry(name.clone()).or_insert(0);
+        *count += 1;
+        source.id = Some(if *count > 1 {
+            format!("{name}-{count}")
+        } else {
+            name
+        });
+    }
+}
+
+fn stem(path: &str) -> String {
+    Path::new(path)
+        .file_stem()
+        .map_or_else(|| path.to_owned(), |s| s.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_do_not_depend_on_what_can_be_used_today() {
+        let ids = |given: &[&str], failed: &[&str]| {
+            let mut sources: Vec<_> = given.iter().map(|p| SceneSource::file(*p)).collect();
+            let unusable: Vec<_> = failed
+                .iter()
+                .map(|path| Unusable {
+                    path: (*path).to_owned(),
+                    reason: String::new(),
+                    away: false,
+                })
+                .collect();
+            give_ids(&mut sources, &unusable);
+            sources.into_iter().filter_map(|s| s.id).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            ids(&["a/s.tif", "b/s.tif", "c/t.tif"], &[]),
+            ["s", "s-2", "t"]
+        );
+        assert_eq!(ids(&["b/s.tif", "c/t.tif"], &["a/s.tif"]), ["s-2", "t"]);
+    }
+}

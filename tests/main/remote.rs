@@ -1,0 +1,368 @@
+//! Scenes on a network: a web server and an S3 store on this machine, well and ill.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::fixture::{Fixture, field};
+use crate::harness::{Outcome, Workspace};
+use crate::server::{Fault, Server};
+
+/// A workspace whose folder `web` holds a scene `a.tif`, also at `a.tif` here.
+fn with_web() -> (Workspace, Server, Fixture) {
+    let space = Workspace::new();
+    std::fs::create_dir(space.path("web")).unwrap();
+    let fixture = Fixture::new((200, 160), field((200, 160), 50.0, 60));
+    fixture.write(&space, "a.tif");
+    fixture.write(&space, "web/a.tif");
+    let server = Server::web(&space.path("web"));
+    (space, server, fixture)
+}
+
+/// Runs a scan that gives up on a server soon.
+fn scan(space: &Workspace, rest: &str, settings: &[(&str, &str)]) -> Outcome {
+    let mut command = space.command(&format!("scan --model blob --workers 1 {rest}"));
+    command
+        .env("no_proxy", "127.0.0.1")
+        .env("GDAL_HTTP_RETRY_DELAY", "0.05")
+        .envs(settings.iter().copied());
+    let output = command.output().unwrap();
+    Outcome {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// The layers of two runs are the same.
+fn assert_same_layers(space: &Workspace, one: &str, other: &str) {
+    for layer in crate::harness::LAYERS {
+        let file = format!("{layer}.geojson");
+        assert_eq!(
+            space.read_run(one).bytes(&file),
+            space.read_run(other).bytes(&file),
+            "{layer}"
+        );
+    }
+}
+
+#[test]
+fn a_scene_on_a_web_server_gives_the_bytes_of_the_local_one_from_few_requests() {
+    let (space, server, _) = with_web();
+    space.scan_into("local", "a.tif");
+    let outcome = scan(&space, &format!("{} --out run", server.url("a.tif")), &[]);
+    assert_eq!(
+        (outcome.code, outcome.stderr.as_str()),
+        (Some(0), ""),
+        "{outcome:?}"
+    );
+    assert_same_layers(&space, "local", "run");
+    let log = server.log();
+    assert!(
+        log.iter().all(|line| line.contains(" /a.tif")),
+        "no search for other files: {log:?}"
+    );
+    assert!(log.len() <= 12, "{log:?}");
+    let record = space.read_run("run").record();
+    let scene = &record["scenes"][0];
+    assert_eq!(scene["path"], server.url("a.tif"));
+    assert!(
+        scene["content"].as_str().unwrap().starts_with("etag "),
+        "{scene}"
+    );
+}
+
+#[test]
+fn a_signature_is_written_nowhere_and_a_new_one_is_the_same_scene() {
+    let (space, server, _) = with_web();
+    let secret = "s3cr3tsignature";
+    let url = |signature: &str| server.url(&format!("a.tif?sig={signature}&se=2024"));
+    let signed = |signature: &str, rest: &str| {
+        let command = format!("{} --out run {rest}", url(signature));
+        scan(&space, &command, &[])
+    };
+    let outcome = signed(secret, "-vv");
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    let mut texts = vec![outcome.stdout, outcome.stderr];
+    server.fault("a.tif", Fault::Status(404, 99));
+    let outcome = scan(&space, &format!("{} --out other -vv", url(secret)), &[]);
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(
+        outcome.stderr.contains(&format!(
+            "`{}` is not there (the server has no such file)",
+            server.url("a.tif")
+        )),
+        "{outcome:?}"
+    );
+    texts.extend([outcome.stdout, outcome.stderr]);
+    for entry in std::fs::read_dir(space.path("run")).unwrap().flatten() {
+        let bytes = std::fs::read(entry.path()).unwrap();
+        texts.push(String::from_utf8_lossy(&bytes).into_owned());
+    }
+    for text in texts {
+        assert!(!text.contains(secret), "{text}");
+    }
+
+    server.mend();
+    let before = space.read_run("run").results();
+    let outcome = signed("another", "");
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert_eq!(before, space.read_run("run").results());
+    // The same address in other words, too.
+    let plain = format!("/vsicurl/{} --out run", server.url("a.tif"));
+    assert_eq!(scan(&space, &plain, &[]).code, Some(0));
+}
+
+#[test]
+fn a_remote_scene_that_has_changed_is_another_scan() {
+    let (space, server, mut fixture) = with_web();
+    let command = format!("{} --out run", server.url("a.tif"));
+    assert_eq!(scan(&space, &command, &[]).code, Some(0));
+    fixture.blobs.pop();
+    fixture.write(&space, "web/a.tif");
+    let outcome = scan(&space, &command, &[]);
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(outcome.stderr.contains("scene `a` was etag"), "{outcome:?}");
+}
+
+#[test]
+fn a_server_that_fails_for_a_moment_is_asked_again() {
+    let (space, server, _) = with_web();
+    server.fault("a.tif", Fault::Status(503, 2));
+    let outcome = scan(&space, &format!("{} --out run", server.url("a.tif")), &[]);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert!(server.log().len() > 3);
+}
+
+#[test]
+fn a_server_that_is_away_means_try_again_later() {
+    let (space, server, _) = with_web();
+    let few = [("GDAL_HTTP_MAX_RETRY", "1")];
+    let command = format!("{} --out run", server.url("a.tif"));
+    server.fault("a.tif", Fault::Status(503, usize::MAX));
+    let outcome = scan(&space, &command, &few);
+    assert_eq!(outcome.code, Some(75), "{outcome:?}");
+    assert_eq!(
+        outcome.stderr,
+        format!(
+            "error: no scene can be scanned: `{}` cannot be reached for now (HTTP response code: 503): try again later\n",
+            server.url("a.tif")
+        )
+    );
+    assert!(!space.path("run").exists());
+
+    // Beside a scene that can be scanned, it is one failure; and it joins in when the server is back.
+    let both = format!("a.tif {} --out run", server.url("a.tif"));
+    let outcome = scan(&space, &both, &few);
+    assert_eq!(outcome.code, Some(3), "{outcome:?}");
+    let record = space.read_run("run").record();
+    assert_eq!(record["failures"][0]["away"], true, "{record}");
+    server.mend();
+    let outcome = scan(&space, &both, &few);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    let again = space.read_run("run").results();
+    let outcome = scan(&space, &both.replace("--out run", "--out fine"), &few);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert_eq!(again, space.read_run("fine").results());
+
+    // And what is in the ledger stands when it is away once more.
+    server.fault("a.tif", Fault::Status(503, usize::MAX));
+    let outcome = scan(&space, &both, &few);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert_eq!(again, space.read_run("run").results());
+}
+
+#[test]
+fn nobody_listening_and_no_answer_mean_try_again_later() {
+    let (space, server, _) = with_web();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = format!("http://{}/a.tif", free.local_addr().unwrap());
+    drop(free);
+    let outcome = scan(&space, &format!("{nobody} --out run"), &[]);
+    assert_eq!(outcome.code, Some(75), "{outcome:?}");
+
+    server.fault("a.tif", Fault::Slow(Duration::from_secs(20)));
+    let started = Instant::now();
+    let impatient = [("GDAL_HTTP_TIMEOUT", "1"), ("GDAL_HTTP_MAX_RETRY", "0")];
+    let outcome = scan(
+        &space,
+        &format!("{} --out run", server.url("a.tif")),
+        &impatient,
+    );
+    assert_eq!(outcome.code, Some(75), "{outcome:?}");
+    assert!(started.elapsed() < Duration::from_secs(15));
+}
+
+#[test]
+fn the_cache_holds_whole_files_and_is_used_again() {
+    let (space, server, mut fixture) = with_web();
+    space.scan_into("local", "a.tif");
+    let cached = |out: &str| {
+        let url = server.url("a.tif?sig=once");
+        scan(&space, &format!("{url} --out {out} --cache kept"), &[])
+    };
+    let outcome = cached("run");
+    assert_eq!(
+        (outcome.code, outcome.stderr.as_str()),
+        (Some(0), ""),
+        "{outcome:?}"
+    );
+    assert_same_layers(&space, "local", "run");
+    let copies = |ending: &str| {
+        let entries = std::fs::read_dir(space.path("kept")).unwrap().flatten();
+        let paths = entries.map(|entry| entry.path());
+        paths
+            .filter(|path| path.to_str().unwrap().ends_with(ending))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(copies("").len(), 2, "the copy and its note");
+    let copy = copies(".tif").remove(0);
+    assert_eq!(
+        std::fs::read(&copy).unwrap(),
+        std::fs::read(space.path("a.tif")).unwrap()
+    );
+
+    // Used again: only the headers are asked for. A scan without the cache goes on with the same run.
+    server.log();
+    assert_eq!(cached("again").code, Some(0));
+    let whole = std::fs::metadata(&copy).unwrap().len();
+    let read: u64 = server
+        .log()
+        .iter()
+        .map(|line| bytes_asked(line, whole))
+        .sum();
+    assert!(read < whole / 2, "{read} of {whole}");
+    assert_eq!(
+        scan(&space, &format!("{} --out again", server.url("a.tif")), &[]).code,
+        Some(0)
+    );
+
+    // Used while the server is away.
+    server.fault("a.tif", Fault::Status(503, usize::MAX));
+    let few = [("GDAL_HTTP_MAX_RETRY", "0")];
+    let url = server.url("a.tif");
+    let outcome = scan(&space, &format!("{url} --out away --cache kept"), &few);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert_same_layers(&space, "local", "away");
+
+    // Not used for a file that has changed.
+    server.mend();
+    fixture.blobs.truncate(3);
+    fixture.write(&space, "web/a.tif");
+    assert_eq!(cached("changed").code, Some(0));
+    assert_eq!(copies(".tif").len(), 2);
+    assert_eq!(space.read_run("changed").layer("sites").len(), 3);
+}
+
+/// How many bytes of a file of that size a request in the log gives.
+fn bytes_asked(line: &str, whole: u64) -> u64 {
+    if line.starts_with("HEAD") {
+        return 0;
+    }
+    let range = line.rsplit(' ').next().unwrap().split_once('-');
+    match range.map(|(from, to)| (from.parse::<u64>(), to.parse::<u64>())) {
+        Some((Ok(from), Ok(to))) => to.min(whole - 1) + 1 - from,
+        _ => whole,
+    }
+}
+
+#[test]
+fn a_download_that_breaks_off_leaves_nothing_behind() {
+    let (space, server, _) = with_web();
+    server.fault("a.tif", Fault::Truncated);
+    let few = [("GDAL_HTTP_MAX_RETRY", "0")];
+    let command = format!("{} --out run --cache kept", server.url("a.tif"));
+    let outcome = scan(&space, &command, &few);
+    assert_eq!(outcome.code, Some(75), "{outcome:?}");
+    assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:?}");
+    assert_eq!(std::fs::read_dir(space.path("kept")).unwrap().count(), 0);
+    server.mend();
+    assert_eq!(scan(&space, &command, &few).code, Some(0));
+}
+
+#[test]
+fn two_scans_at_once_share_a_cache() {
+    let (space, server, _) = with_web();
+    let url = server.url("a.tif");
+    std::thread::scope(|scope| {
+        let both = ["one", "two"].map(|out| {
+            let (space, url) = (&space, &url);
+            scope.spawn(move || scan(space, &format!("{url} --out {out} --cache kept"), &[]))
+        });
+        for outcome in both.map(|thread| thread.join().unwrap()) {
+            assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        }
+    });
+    assert_same_layers(&space, "one", "two");
+    assert_eq!(std::fs::read_dir(space.path("kept")).unwrap().count(), 2);
+}
+
+#[test]
+fn a_bucket_is_read_listed_and_cached() {
+    let space = Workspace::new();
+    std::fs::create_dir_all(space.path("buckets/imagery/north/deep")).unwrap();
+    let fixture = Fixture::new((120, 100), field((120, 100), 50.0, 61));
+    for name in ["a.tif", "b.tif", "deep/c.tif", "deep/d.tif", "notes.txt"] {
+        fixture.write(&space, &format!("buckets/imagery/north/{name}"));
+    }
+    fixture.write(&space, "a.tif");
+    space.scan_into("local", "a.tif");
+    let server = Server::store(&space.path("buckets"));
+    let host = server.host();
+    let settings = |key: &'static str| {
+        vec![
+            ("AWS_S3_ENDPOINT", host.as_str()),
+            ("AWS_HTTPS", "NO"),
+            ("AWS_VIRTUAL_HOSTING", "FALSE"),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", key),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ]
+    };
+    let with_key = settings("AKIATEST");
+    let outcome = scan(&space, "s3://imagery/north/a.tif --out run", &with_key);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert_same_layers(&space, "local", "run");
+    let outcome = scan(
+        &space,
+        "s3://imagery/north/a.tif --out cached --cache kept",
+        &with_key,
+    );
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert_same_layers(&space, "local", "cached");
+
+    let outcome = scan(&space, "s3://imagery/north/ --out all", &with_key);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    let record = space.read_run("all").record();
+    let paths: Vec<_> = record["scenes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| s["path"].clone())
+        .collect();
+    assert_eq!(
+        json!(paths),
+        json!([
+            "s3://imagery/north/a.tif",
+            "s3://imagery/north/b.tif",
+            "s3://imagery/north/deep/c.tif",
+            "s3://imagery/north/deep/d.tif",
+        ])
+    );
+
+    let outcome = scan(&space, "s3://imagery/north/gone.tif --out none", &with_key);
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(
+        outcome
+            .stderr
+            .contains("`s3://imagery/north/gone.tif` is not there"),
+        "{outcome:?}"
+    );
+    let unsigned: Vec<_> = [("AWS_NO_SIGN_REQUEST", "YES")]
+        .into_iter()
+        .chain(with_key)
+        .collect();
+    let outcome = scan(&space, "s3://imagery/north/a.tif --out none", &unsigned);
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(outcome.stderr.contains("may not be read"), "{outcome:?}");
+}
