@@ -1,8 +1,8 @@
 //! Chips: which windows of a scene a model sees, and their pixels as the model wants them.
 //!
 //! **In:** a [`Scene`](crate::scene::Scene), the ground resolution and size a model asks for, and an area
-//! of interest. **Out:** a [`ChipPlan`] that covers every pixel of the scene, and [`ChipPixels`] read
-//! at the model's resolution.
+//! of interest. **Out:** a [`ChipPlan`] that covers every pixel of the scene, and [`ChipPixels`] at
+//! the model's resolution.
 
 mod area_of_interest;
 mod clouds;
@@ -12,4 +12,4 @@ mod read;
 pub use area_of_interest::{AoiError, AreaOfInterest, SceneArea};
 pub use clouds::{ChipClouds, CloudCover};
 pub use plan::{Chip, ChipPlan, ChipSpec, PixelRect, PlanError};
-pub use read::{ChipPixels, ChipReader, InputScaling};
+pub use read::{ChipPixels, ChipReader, InputScaling, InputTransform};

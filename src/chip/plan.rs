@@ -139,6 +139,11 @@ impl Chip {
         format!("r{:04}c{:04}", self.row, self.column)
     }
 
+    /// Whether its pixels are the scene's own, so that reading it needs no resampling.
+    pub fn is_native(&self) -> bool {
+        self.scale == (1.0, 1.0) && self.window.x.fract() == 0.0 && self.window.y.fract() == 0.0
+    }
+
     /// Scene pixel of a position in the chip's model pixels.
     pub fn scene_point(&self, p: PixelPoint) -> PixelPoint {
         PixelPoint {
@@ -334,6 +339,18 @@ impl ChipPlan {
     /// Columns and rows of every chip, in model pixels.
     pub fn chip_size(&self) -> (usize, usize) {
         self.size
+    }
+
+    /// Number of rows of chips.
+    pub fn row_count(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Numbers of the chips in a row; none where there is no such row.
+    pub fn row(&self, row: usize) -> std::ops::Range<usize> {
+        self.rows
+            .get(row)
+            .map_or(0..0, |r| r.first..r.first + r.columns.count)
     }
 
     /// The chip of a number below [`Self::len`].

@@ -4,7 +4,7 @@
 //! detection above the store score; from it, [`Detection`]s on the ground.
 //!
 //! ```text
-//! readers ──► bounded queue ──► workers (infer, decode, suppress within the chip) ──► bounded queue ──► ledger
+//! readers ──► strips of chips ──► workers (cut, infer, decode, suppress within the chip) ──► queue ──► ledger
 //! ```
 //!
 //! Before the ledger, boxes are suppressed within their chip only. Whatever compares chips or scenes comes
@@ -12,11 +12,13 @@
 //! into any number of pieces, by any number of workers or interruptions, gives the same result.
 
 mod areas;
+mod buffers;
 mod chip_set;
 mod ledger;
 mod outcome;
 mod pipeline;
 mod place;
+mod strips;
 
 pub use chip_set::ChipSet;
 pub use ledger::{ChipRecord, ChipStatus, Ledger, LedgerError};

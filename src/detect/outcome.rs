@@ -130,9 +130,20 @@ pub(super) fn view_core(chip: &Chip, pixels: &ChipPixels, clouds: Option<&ChipCl
             )
         })
         .collect();
+    let row_middle = |row: usize| chip.window.y + (row as f64 + 0.5) * chip.scale.1;
+    if pixels.complete && clouds.is_none() {
+        // Nothing to count, unless the core is too small to hold the middle of a pixel.
+        let in_core = |row| cell_of(row_middle(row), chip.core.y0, chip.core.y1).is_some();
+        if cell_columns.iter().any(Option::is_some) && (0..rows).any(in_core) {
+            return CoreView {
+                cells: None,
+                any_measured: true,
+                cloud_share: 0.0,
+            };
+        }
+    }
     for row in 0..rows {
-        let y = chip.window.y + (row as f64 + 0.5) * chip.scale.1;
-        let Some(cell_row) = cell_of(y, chip.core.y0, chip.core.y1) else {
+        let Some(cell_row) = cell_of(row_middle(row), chip.core.y0, chip.core.y1) else {
             continue;
         };
         for (column, cell_column) in cell_columns.iter().enumerate() {

@@ -1,27 +1,34 @@
-//! Readers, workers and one writer, joined by bounded queues.
+//! Readers, workers and one writer, joined by queues.
 //!
-//! Reading, inference and recording overlap; memory is bounded by the queues, not by the scene. Each worker
-//! has a detector of its own (one ONNX session, one thread). Chips finish in any order; the ledger is keyed
-//! by chip, so the order does not show.
+//! Reading, inference and recording overlap. Readers fill strips (see [`strips`](super::strips)) into a fixed number
+//! of buffers, which come back when the last chip was cut out of them: that, and not the size of a scene, bounds
+//! the memory. Each worker has a detector of its own (one ONNX session, one thread) and one chip. Chips finish in
+//! any order; the ledger is keyed by chip, so the order does not show.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use thiserror::Error;
 
+use super::buffers::{Buffers, Filled};
 use super::chip_set::ChipSet;
-use super::outcome::{ChipOutcome, CoreView, Ownership, Verdict, report, view_core};
-use crate::chip::{Chip, ChipClouds, ChipPixels, ChipPlan, ChipReader, InputScaling, SceneArea};
+use super::outcome::{ChipOutcome, Ownership, Verdict, report, view_core};
+use super::strips::{Place, Strip, Strips, block_cache_bytes};
+use crate::chip::{
+    Chip, ChipClouds, ChipPixels, ChipPlan, ChipReader, InputScaling, InputTransform, SceneArea,
+};
 use crate::geometry::SuppressionRule;
 use crate::model::Detector;
 use crate::scene::{CloudReader, Scene, SceneError};
 
-/// Chips that wait for each worker.
-const QUEUE_PER_WORKER: usize = 2;
-/// Workers that one reader can feed: inference takes several times as long as reading.
-const WORKERS_PER_READER: usize = 4;
+/// Outcomes that wait for the ledger, for each worker.
+const OUTCOMES_PER_WORKER: usize = 2;
+/// Chips that should be ready for each worker, so that none waits while the next strip is read.
+const CHIPS_PER_WORKER: usize = 2;
+/// Workers that one reader can feed: inference takes many times as long as reading.
+const WORKERS_PER_READER: usize = 8;
 
 /// A scene with its chips.
 #[derive(Debug, Clone)]
@@ -81,15 +88,16 @@ pub struct Pipeline {
 struct ReadChip {
     scene: usize,
     chip: Chip,
-    /// What it shows, or why that is not known.
-    view: Result<ChipView, String>,
+    /// What was read, or why there is nothing.
+    read: Result<Read, String>,
 }
 
-/// A chip as read, with the clouds over it.
-struct ChipView {
-    pixels: ChipPixels,
+/// A chip as read.
+struct Read {
+    /// The strip that its pixels are in.
+    strip: Arc<Filled>,
+    /// The clouds over it, where the scene has a mask.
     clouds: Option<ChipClouds>,
-    core: CoreView,
 }
 
 /// The open files of one scene.
@@ -99,23 +107,42 @@ struct SceneFiles {
 }
 
 impl SceneFiles {
-    fn open(scene: &Scene, scaling: &InputScaling) -> Result<Self, SceneError> {
+    fn open(scene: &Scene) -> Result<Self, SceneError> {
         Ok(Self {
-            chips: ChipReader::open(scene, scaling.clone())?,
+            chips: ChipReader::open(scene)?,
             clouds: CloudReader::open(scene)?,
         })
     }
 
-    fn view(&mut self, chip: &Chip) -> Result<ChipView, SceneError> {
-        let pixels = self.chips.read(chip)?;
-        let clouds = (self.clouds.as_mut())
+    fn clouds(&mut self, chip: &Chip) -> Result<Option<ChipClouds>, SceneError> {
+        (self.clouds.as_mut())
             .map(|mask| ChipClouds::read(mask, chip))
-            .transpose()?;
-        Ok(ChipView {
-            core: view_core(chip, &pixels, clouds.as_ref()),
-            pixels,
-            clouds,
-        })
+            .transpose()
+    }
+}
+
+/// What all threads of a scan share.
+struct Shared<'a> {
+    scenes: &'a [PlannedScene],
+    /// From the stored pixels of each scene to the model's input.
+    transforms: Vec<InputTransform>,
+    strips: Strips<'a>,
+    buffers: Buffers,
+    /// Raised by the user.
+    stop: &'a AtomicBool,
+    /// Raised when there is no point in going on.
+    abort: AtomicBool,
+    /// Raised when a chip was left out because of either.
+    cut_short: AtomicBool,
+}
+
+impl Shared<'_> {
+    fn going(&self) -> bool {
+        !self.stop.load(Ordering::Relaxed) && !self.abort.load(Ordering::Relaxed)
+    }
+
+    fn leave_out(&self) {
+        self.cut_short.store(true, Ordering::Relaxed);
     }
 }
 
@@ -129,34 +156,41 @@ impl Pipeline {
         stop: &AtomicBool,
         mut sink: impl FnMut(ChipOutcome) -> Result<(), S>,
     ) -> Result<bool, PipelineError<S>> {
-        let workers = self.workers.max(1);
-        let jobs = Jobs {
+        let (workers, readers) = (self.workers.max(1), self.readers());
+        let strips = Strips::new(scenes, readers);
+        let shared = Shared {
             scenes,
-            next: Mutex::new((0, 0)),
+            transforms: scenes
+                .iter()
+                .map(|planned| InputTransform::new(&planned.scene, &self.scaling))
+                .collect(),
+            buffers: Buffers::new(strips.in_flight(readers, workers * CHIPS_PER_WORKER)),
+            strips,
+            stop,
+            abort: AtomicBool::new(false),
+            cut_short: AtomicBool::new(false),
         };
-        // Raised when there is no point in going on; `stop` belongs to the user.
-        let abort = AtomicBool::new(false);
-        let going = || !stop.load(Ordering::Relaxed) && !abort.load(Ordering::Relaxed);
+        let shared = &shared;
         let detector_error: Mutex<Option<String>> = Mutex::new(None);
 
         let outcome = thread::scope(|scope| {
-            let (to_workers, from_readers) = bounded::<ReadChip>(workers * QUEUE_PER_WORKER);
-            let (to_sink, from_workers) = bounded::<ChipOutcome>(workers * QUEUE_PER_WORKER);
+            // Bounded by the buffers that the chips in it refer to.
+            let (to_workers, from_readers) = unbounded::<ReadChip>();
+            let (to_sink, from_workers) = bounded::<ChipOutcome>(workers * OUTCOMES_PER_WORKER);
             let mut threads = Vec::new();
-            for _ in 0..workers.div_ceil(WORKERS_PER_READER) {
+            for _ in 0..readers {
                 let to_workers = to_workers.clone();
-                let (jobs, going) = (&jobs, &going);
-                threads.push(scope.spawn(move || self.read(jobs, going, &to_workers)));
+                threads.push(scope.spawn(move || read(shared, &to_workers)));
             }
             for _ in 0..workers {
                 let (from_readers, to_sink) = (from_readers.clone(), to_sink.clone());
-                let (abort, detector_error) = (&abort, &detector_error);
+                let detector_error = &detector_error;
                 threads.push(scope.spawn(move || match make_detector() {
                     Ok(mut detector) => {
-                        self.infer(scenes, detector.as_mut(), &from_readers, &to_sink);
+                        self.infer(shared, detector.as_mut(), &from_readers, &to_sink);
                     }
                     Err(reason) => {
-                        abort.store(true, Ordering::Relaxed);
+                        shared.abort.store(true, Ordering::Relaxed);
                         detector_error
                             .lock()
                             .unwrap_or_else(PoisonError::into_inner)
@@ -169,11 +203,12 @@ impl Pipeline {
             let mut result = Ok(());
             for outcome in &from_workers {
                 if let Err(error) = sink(outcome) {
-                    abort.store(true, Ordering::Relaxed);
                     result = Err(PipelineError::Sink(error));
                     break;
                 }
             }
+            // No worker is left, or none is needed any more: readers must not wait for them.
+            shared.abort.store(true, Ordering::Relaxed);
             // Threads that wait to hand something over see the closed queue and end.
             drop(from_workers);
             let died = threads
@@ -194,105 +229,138 @@ impl Pipeline {
             return Err(PipelineError::Detector(reason));
         }
         outcome?;
-        Ok(jobs.all_taken() && !abort.load(Ordering::Relaxed))
+        Ok(!shared.cut_short.load(Ordering::Relaxed))
     }
 
-    fn read(&self, jobs: &Jobs<'_>, going: &dyn Fn() -> bool, to_workers: &Sender<ReadChip>) {
-        let mut open: Option<(usize, Result<SceneFiles, String>)> = None;
-        while going() {
-            let Some((scene, chip)) = jobs.next() else {
-                return;
-            };
-            if open.as_ref().is_none_or(|(number, _)| *number != scene) {
-                let files = SceneFiles::open(&jobs.scenes[scene].scene, &self.scaling);
-                open = Some((scene, files.map_err(|e| e.to_string())));
-            }
-            let view = match &mut open {
-                Some((_, Ok(files))) => files.view(&chip).map_err(|e| e.to_string()),
-                Some((_, Err(reason))) => Err(reason.clone()),
-                None => return,
-            };
-            if to_workers.send(ReadChip { scene, chip, view }).is_err() {
-                return;
-            }
-        }
+    /// Number of threads that read.
+    fn readers(&self) -> usize {
+        self.workers.max(1).div_ceil(WORKERS_PER_READER)
+    }
+
+    /// What GDAL's block cache must hold for these scenes, so that blocks are not decoded again and again.
+    pub fn block_cache_bytes(&self, scenes: &[PlannedScene]) -> u64 {
+        block_cache_bytes(scenes, self.readers())
     }
 
     fn infer(
         &self,
-        scenes: &[PlannedScene],
+        shared: &Shared<'_>,
         detector: &mut dyn Detector,
         from_readers: &Receiver<ReadChip>,
         to_sink: &Sender<ChipOutcome>,
     ) {
-        for ReadChip { scene, chip, view } in from_readers {
-            let verdict = match view {
+        let mut pixels = ChipPixels::default();
+        for ReadChip { scene, chip, read } in from_readers {
+            if !shared.going() {
+                shared.leave_out();
+                continue;
+            }
+            let verdict = match read {
                 Err(reason) => Verdict::Failed(reason),
-                Ok(view) if !view.core.any_measured => Verdict::Nodata,
-                Ok(view) if view.core.cloud_share > self.max_cloud => Verdict::Cloud {
-                    cells: view.core.cells,
-                },
-                Ok(view) => match detector.detect(view.pixels.data.view(), self.store_score) {
-                    Err(error) => Verdict::Failed(error.to_string()),
-                    Ok(boxes) => {
-                        let planned = &scenes[scene];
-                        let ownership = Ownership {
-                            scene_size: (planned.scene.width as f64, planned.scene.height as f64),
-                            overlap_px: self.overlap_px,
-                            area: planned.area.as_ref(),
-                        };
-                        Verdict::Scanned {
-                            detections: report(
-                                &chip,
-                                &view.pixels,
-                                view.clouds.as_ref(),
-                                boxes,
-                                self.rule,
-                                ownership,
-                            ),
-                            cells: view.core.cells,
-                        }
-                    }
-                },
+                Ok(Read { strip, clouds }) => {
+                    shared.transforms[scene].cut(&chip, &strip, &mut pixels);
+                    // The buffer is wanted for the next strip, and inference takes long.
+                    drop(strip);
+                    let planned = &shared.scenes[scene];
+                    self.look(planned, &chip, &pixels, clouds.as_ref(), detector)
+                }
             };
-            if to_sink
-                .send(ChipOutcome {
-                    scene,
-                    chip: chip.index,
-                    verdict,
-                })
-                .is_err()
-            {
+            let outcome = ChipOutcome {
+                scene,
+                chip: chip.index,
+                verdict,
+            };
+            if to_sink.send(outcome).is_err() {
+                shared.leave_out();
                 return;
             }
         }
     }
-}
 
-/// Hands out chips in order, to any number of readers.
-struct Jobs<'a> {
-    scenes: &'a [PlannedScene],
-    /// Scene and chip that come next.
-    next: Mutex<(usize, usize)>,
-}
-
-impl Jobs<'_> {
-    fn next(&self) -> Option<(usize, Chip)> {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(planned) = self.scenes.get(next.0) {
-            while let Some(chip) = planned.plan.chip(next.1) {
-                next.1 += 1;
-                if !planned.finished.contains(chip.index) && planned.is_wanted(&chip) {
-                    return Some((next.0, chip));
+    /// What becomes of a chip: nothing to see in its core, or what the model sees.
+    fn look(
+        &self,
+        planned: &PlannedScene,
+        chip: &Chip,
+        pixels: &ChipPixels,
+        clouds: Option<&ChipClouds>,
+        detector: &mut dyn Detector,
+    ) -> Verdict {
+        let core = view_core(chip, pixels, clouds);
+        if !core.any_measured {
+            return Verdict::Nodata;
+        }
+        if core.cloud_share > self.max_cloud {
+            return Verdict::Cloud { cells: core.cells };
+        }
+        match detector.detect(pixels.data.view(), self.store_score) {
+            Err(error) => Verdict::Failed(error.to_string()),
+            Ok(boxes) => {
+                let ownership = Ownership {
+                    scene_size: (planned.scene.width as f64, planned.scene.height as f64),
+                    overlap_px: self.overlap_px,
+                    area: planned.area.as_ref(),
+                };
+                Verdict::Scanned {
+                    detections: report(chip, pixels, clouds, boxes, self.rule, ownership),
+                    cells: core.cells,
                 }
             }
-            *next = (next.0 + 1, 0);
         }
-        None
     }
+}
 
-    fn all_taken(&self) -> bool {
-        // A chip that was taken was also finished: readers send what they take, and workers drain the queue.
-        self.next().is_none()
+/// A reader: strips of its lane one after the other, with open files of its own for each scene.
+fn read(shared: &Shared<'_>, to_workers: &Sender<ReadChip>) {
+    let mut place = Place::default();
+    let mut open: Option<(usize, Result<SceneFiles, String>)> = None;
+    while let Some(Strip { scene, chips }) = shared.strips.next(&mut place) {
+        if open.as_ref().is_none_or(|(number, _)| *number != scene) {
+            let files = SceneFiles::open(&shared.scenes[scene].scene);
+            open = Some((scene, files.map_err(|e| e.to_string())));
+        }
+        let sent = match &mut open {
+            Some((_, Ok(files))) => send_strip(shared, files, scene, &chips, to_workers),
+            Some((_, Err(reason))) => chips.iter().all(|&chip| {
+                let read = Err(reason.clone());
+                to_workers.send(ReadChip { scene, chip, read }).is_ok()
+            }),
+            None => false,
+        };
+        if !sent {
+            shared.leave_out();
+            return;
+        }
     }
+}
+
+/// Reads a strip and hands its chips to the workers. Where it cannot be read as a whole, each chip is read on its
+/// own: damage in one place must not cost its neighbours. Returns `false` when the scan stops.
+fn send_strip(
+    shared: &Shared<'_>,
+    files: &mut SceneFiles,
+    scene: usize,
+    chips: &[Chip],
+    to_workers: &Sender<ReadChip>,
+) -> bool {
+    let Some(mut buffer) = shared.buffers.take(&|| shared.going()) else {
+        return false;
+    };
+    let strip = match files.chips.read(chips, &mut buffer) {
+        Ok(()) => Ok(Arc::new(buffer)),
+        Err(_) if chips.len() > 1 => {
+            drop(buffer);
+            return chips
+                .chunks(1)
+                .all(|chip| send_strip(shared, files, scene, chip, to_workers));
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    chips.iter().all(|&chip| {
+        let read = strip.clone().and_then(|strip| {
+            let clouds = files.clouds(&chip).map_err(|e| e.to_string())?;
+            Ok(Read { strip, clouds })
+        });
+        to_workers.send(ReadChip { scene, chip, read }).is_ok()
+    })
 }

@@ -259,7 +259,6 @@ fn detect(
             resumed += u64::from(scene.finished.contains(chip.index));
         }
     }
-    set_block_cache_bytes(block_cache(planned));
     let scaling = &model.card.scaling;
     let pipeline = Pipeline {
         workers,
@@ -273,6 +272,7 @@ fn detect(
         overlap_px: settings.overlap_px(),
         max_cloud: settings.max_cloud,
     };
+    set_block_cache_bytes(pipeline.block_cache_bytes(planned));
     let make_detector = || -> Result<Box<dyn Detector>, String> {
         OnnxDetector::new(model)
             .map(|d| Box::new(d) as Box<dyn Detector>)
@@ -305,25 +305,6 @@ fn detect(
         Ok(false) => Err(ScanError::Interrupted { done, total }),
         Err(other) => Err(ScanError::Worker(other.to_string())),
     }
-}
-
-/// Smallest and largest block cache. Blocks are decoded again when the cache does not hold a row of chips.
-const BLOCK_CACHE_BYTES: std::ops::RangeInclusive<u64> = (32 << 20)..=(512 << 20);
-
-/// Room for the blocks under two rows of chips of the widest scene.
-fn block_cache(planned: &[PlannedScene]) -> u64 {
-    let row_of_chips = |p: &PlannedScene| {
-        let chip_height = p.plan.chip(0).map_or(1.0, |chip| chip.window.height.ceil()) as u64;
-        // A chip that starts within a block touches one more than its height asks for.
-        p.scene
-            .blocks
-            .row_bytes
-            .saturating_mul(chip_height.div_ceil(p.scene.blocks.height.max(1)) + 1)
-    };
-    let widest = planned.iter().map(row_of_chips).max().unwrap_or(0);
-    widest
-        .saturating_mul(2)
-        .clamp(*BLOCK_CACHE_BYTES.start(), *BLOCK_CACHE_BYTES.end())
 }
 
 impl ScanSummary {

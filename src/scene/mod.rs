@@ -19,6 +19,7 @@ mod reader;
 mod remote;
 mod sample;
 mod source;
+mod stored;
 mod thumbnail;
 mod validity;
 
@@ -40,5 +41,6 @@ pub use reader::{SceneReader, Window};
 pub use remote::redacted;
 pub(crate) use remote::{is_remote, means_away, open_dataset, prepare_thread};
 pub use source::{BandScaling, CloudCodes, CloudMask, SceneSource};
+pub use stored::{EmptyPixels, Samples, StoredPixels};
 pub use thumbnail::Thumbnail;
 pub use validity::{NodataOption, ValidityRule};

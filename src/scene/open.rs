@@ -147,6 +147,8 @@ pub struct SceneOptions {
 /// How a file is divided into the blocks that GDAL decodes and caches whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BlockLayout {
+    /// Columns of pixels in a block (of the widest, where bands differ).
+    pub width: u64,
     /// Rows of pixels in a block (of the tallest, where bands differ).
     pub height: u64,
     /// Bytes of one decoded row of blocks across the scene, all used bands together.
@@ -435,7 +437,8 @@ fn block_layout(dataset: &Dataset, bands: &[usize]) -> Result<BlockLayout, GdalE
     let mut layout = BlockLayout::default();
     for &number in bands {
         let band = dataset.rasterband(number)?;
-        let height = band.block_size().1 as u64;
+        let (width, height) = (band.block_size().0 as u64, band.block_size().1 as u64);
+        layout.width = layout.width.max(width);
         layout.height = layout.height.max(height);
         layout.row_bytes += band.x_size() as u64 * height * u64::from(band.band_type().bytes());
     }

@@ -2,10 +2,12 @@
 
 use gdal::Dataset;
 use gdal::errors::GdalError;
+use gdal::raster::{GdalDataType, GdalType};
 
 use super::open::{Scene, SceneError};
 use super::raw::{Resampling, read_window};
 use super::remote::open_dataset;
+use super::stored::{EmptyPixels, Sample, StoredPixels};
 use super::validity::ValidityRule;
 
 /// A rectangle in scene pixels; its corners may lie between pixels.
@@ -37,9 +39,16 @@ pub struct SceneReader {
     bands: Vec<usize>,
     validity: ValidityRule,
     path: String,
+    /// The type of all used bands, where it is one that is kept as stored.
+    data_type: Option<GdalDataType>,
+    /// Rows that are read at a time, of all bands: whole blocks.
+    rows_at_once: usize,
     scratch: Vec<f32>,
     mask: Vec<u8>,
 }
+
+/// Fewer rows at a time than this are not worth the calls, where blocks are flat.
+const MIN_ROWS_AT_ONCE: usize = 64;
 
 impl SceneReader {
     /// Opens the file of a scene described before.
@@ -48,11 +57,27 @@ impl SceneReader {
             path: scene.path.clone(),
             source,
         })?;
+        let data_type = (scene.bands.iter())
+            .map(|&number| dataset.rasterband(number).map(|band| band.band_type()))
+            .reduce(|a, b| match (a, b) {
+                (Ok(a), Ok(b)) if a == b => Ok(a),
+                // Bands of several types are read as one that holds them all.
+                (Ok(_), Ok(_)) => Ok(GdalDataType::Float32),
+                (Err(error), _) | (_, Err(error)) => Err(error),
+            })
+            .transpose()
+            .map_err(|source| SceneError::NotARaster {
+                path: scene.path.clone(),
+                source,
+            })?;
+        let block_rows = (scene.blocks.height as usize).max(1);
         Ok(Self {
             dataset,
             bands: scene.bands.clone(),
             validity: scene.validity.clone(),
             path: scene.path.clone(),
+            data_type,
+            rows_at_once: MIN_ROWS_AT_ONCE.next_multiple_of(block_rows),
             scratch: Vec::new(),
             mask: Vec::new(),
         })
@@ -76,6 +101,92 @@ impl SceneReader {
                 row: window.y.floor().max(0.0) as u64,
                 source,
             })
+    }
+
+    /// Reads whole pixels, `size` columns and rows from `origin` on, as they are stored: each block of the file
+    /// is decoded once, as long as the block cache holds one row of them. The rectangle must lie in the scene.
+    pub fn read_stored(
+        &mut self,
+        origin: (usize, usize),
+        size: (usize, usize),
+        into: &mut StoredPixels,
+    ) -> Result<(), SceneError> {
+        (into.origin, into.size) = (origin, size);
+        into.empty = match self.validity {
+            ValidityRule::AllValid => EmptyPixels::Never,
+            ValidityRule::SharedMask | ValidityRule::BandMasks => EmptyPixels::Masked,
+            ValidityRule::Given(value) => EmptyPixels::Value(value as f32),
+            ValidityRule::AssumedZero => EmptyPixels::Value(0.0),
+        };
+        let read = match self.data_type {
+            Some(GdalDataType::UInt8) => self.read_samples::<u8>(into),
+            Some(GdalDataType::UInt16) => self.read_samples::<u16>(into),
+            Some(GdalDataType::Int16) => self.read_samples::<i16>(into),
+            _ => self.read_samples::<f32>(into),
+        };
+        read.map_err(|source| SceneError::Read {
+            path: self.path.clone(),
+            column: origin.0 as u64,
+            row: origin.1 as u64,
+            source,
+        })
+    }
+
+    fn read_samples<T: Sample>(&mut self, into: &mut StoredPixels) -> Result<(), GdalError> {
+        let mut values = T::take(&mut into.samples);
+        let (columns, rows) = into.size;
+        values.resize(columns * rows * self.bands.len(), T::default());
+        let read = self.read_rows(into.origin, into.size, &mut values, &mut into.mask);
+        into.samples = T::wrap(values);
+        read
+    }
+
+    /// Reads a row of blocks after the other, all bands of each: GDAL decodes a block of interleaved pixels for
+    /// all bands at once, but must not have dropped it before the last band is read.
+    fn read_rows<T: GdalType + Copy>(
+        &mut self,
+        origin: (usize, usize),
+        size: (usize, usize),
+        values: &mut [T],
+        mask: &mut Vec<u8>,
+    ) -> Result<(), GdalError> {
+        let pixels = size.0 * size.1;
+        let masked = matches!(
+            self.validity,
+            ValidityRule::SharedMask | ValidityRule::BandMasks
+        );
+        if masked {
+            mask.clear();
+            mask.resize(pixels, 0);
+        }
+        let (top, bottom) = (origin.1, origin.1 + size.1);
+        let mut from = top;
+        while from < bottom {
+            let to = ((from / self.rows_at_once + 1) * self.rows_at_once).min(bottom);
+            let window = Window {
+                x: origin.0 as f64,
+                y: from as f64,
+                width: size.0 as f64,
+                height: (to - from) as f64,
+            };
+            let part = (size.0, to - from);
+            let range = (from - top) * size.0..(to - top) * size.0;
+            for (plane, &number) in values.chunks_exact_mut(pixels).zip(&self.bands) {
+                let band = self.dataset.rasterband(number)?;
+                read_window(
+                    &band,
+                    window,
+                    part,
+                    Resampling::Nearest,
+                    &mut plane[range.clone()],
+                )?;
+            }
+            if masked {
+                self.read_mask(window, part, &mut mask[range])?;
+            }
+            from = to;
+        }
+        Ok(())
     }
 
     fn read_inner(
@@ -121,45 +232,42 @@ impl SceneReader {
         planes: &[f32],
         valid: &mut [u8],
     ) -> Result<(), GdalError> {
-        let pixels = valid.len();
         match self.validity {
             ValidityRule::AllValid => valid.fill(1),
-            ValidityRule::SharedMask => {
-                let band = self.dataset.rasterband(self.bands[0])?;
-                read_window(
-                    &band.open_mask_band()?,
-                    window,
-                    size,
-                    Resampling::Nearest,
-                    valid,
-                )?;
-                for v in valid.iter_mut() {
-                    *v = u8::from(*v != 0);
-                }
-            }
-            ValidityRule::BandMasks => {
-                valid.fill(0);
-                self.mask.resize(pixels, 0);
-                for &number in &self.bands {
-                    let band = self.dataset.rasterband(number)?;
-                    read_window(
-                        &band.open_mask_band()?,
-                        window,
-                        size,
-                        Resampling::Nearest,
-                        &mut self.mask,
-                    )?;
-                    valid
-                        .iter_mut()
-                        .zip(&self.mask)
-                        .for_each(|(v, m)| *v |= u8::from(*m != 0));
-                }
+            ValidityRule::SharedMask | ValidityRule::BandMasks => {
+                self.read_mask(window, size, valid)?;
             }
             ValidityRule::Given(empty) => {
                 self.read_by_value(empty as f32, window, size, native, planes, valid)?;
             }
             ValidityRule::AssumedZero => {
                 self.read_by_value(0.0, window, size, native, planes, valid)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Measured where the mask of any used band says so; one mask stands for all where they share it.
+    fn read_mask(
+        &mut self,
+        window: Window,
+        size: (usize, usize),
+        valid: &mut [u8],
+    ) -> Result<(), GdalError> {
+        valid.fill(0);
+        self.mask.resize(valid.len(), 0);
+        let shared = self.validity == ValidityRule::SharedMask;
+        for &number in self.bands.iter().take(if shared { 1 } else { usize::MAX }) {
+            let band = self.dataset.rasterband(number)?;
+            read_window(
+                &band.open_mask_band()?,
+                window,
+                size,
+                Resampling::Nearest,
+                &mut self.mask,
+            )?;
+            for (v, m) in valid.iter_mut().zip(&self.mask) {
+                *v |= u8::from(*m != 0);
             }
         }
         Ok(())
