@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use geo::{LineString, MapCoords, Polygon, coord};
+use rayon::prelude::*;
 use thiserror::Error;
 
 use super::areas;
@@ -111,7 +112,7 @@ pub fn scene_detections(
         areas.sort_by(place_order);
         return Ok(areas);
     }
-    let placed = place_scene(number, planned, raw)?;
+    let placed = place_scene(number, planned, &raw)?;
     Ok(suppress_detections(placed, rules.nms))
 }
 
@@ -119,11 +120,26 @@ pub fn scene_detections(
 fn place_scene(
     number: usize,
     planned: &PlannedScene,
-    raw: Vec<(usize, usize, RawDetection)>,
+    raw: &[(usize, usize, RawDetection)],
+) -> Result<Vec<Detection>, PlaceError> {
+    let parts: Vec<Vec<Detection>> = raw
+        .par_chunks(PLACED_TOGETHER)
+        .map(|raw| place_boxes(number, planned, raw))
+        .collect::<Result<_, _>>()?;
+    Ok(parts.into_iter().flatten().collect())
+}
+
+/// Boxes that are placed at a time, each time by one thread with a transformation of its own.
+const PLACED_TOGETHER: usize = 8192;
+
+fn place_boxes(
+    number: usize,
+    planned: &PlannedScene,
+    raw: &[(usize, usize, RawDetection)],
 ) -> Result<Vec<Detection>, PlaceError> {
     let georeference = planned.scene.georeference()?;
     let mut points: Vec<PixelPoint> = Vec::with_capacity(raw.len() * POINTS);
-    for (chip, _, detection) in &raw {
+    for (chip, _, detection) in raw {
         let chip = chip_of(planned, *chip)?;
         points.push(chip.scene_point(detection.shape.center));
         points.extend(detection.shape.corners().map(|p| chip.scene_point(p)));
@@ -136,16 +152,16 @@ fn place_scene(
             source,
         })?;
     Ok(raw
-        .into_iter()
+        .iter()
         .zip(places.chunks_exact(POINTS))
         .map(|((chip, n, detection), p)| Detection {
             scene: number,
-            chip,
-            n,
+            chip: *chip,
+            n: *n,
             class: detection.class,
             score: f64::from(detection.score),
-            class_scores: detection.class_scores,
-            type_scores: detection.type_scores,
+            class_scores: detection.class_scores.clone(),
+            type_scores: detection.type_scores.clone(),
             ground: ground_box(p[0], [p[5], p[6]], [p[7], p[8]]),
             corners: [p[1], p[2], p[3], p[4]],
             border: detection.border,

@@ -13,6 +13,8 @@
 //! | geocentric | `[f64; 3]` | metre | centre of the Earth (used only to index places) |
 
 mod area;
+mod box_tree;
+mod footprint;
 mod ground;
 mod oriented_box;
 mod overlap;
@@ -23,5 +25,5 @@ pub use area::{GroundArea, PixelArea, polygons_overlap};
 pub use ground::{GroundBox, GroundIndex, LonLat, PlanePoint, azimuth_deg, distance_m};
 pub use oriented_box::{OrientedBox, PixelPoint};
 pub use overlap::{Overlap, convex_intersection_area, polygon_area};
-pub use suppress::{SuppressionRule, suppress_ground, suppress_planar};
+pub use suppress::{GroundPile, SuppressionRule, suppress_ground, suppress_planar};
 pub use trace::{NO_LABEL, Region, Regions, trace_regions};

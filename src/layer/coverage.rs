@@ -59,8 +59,13 @@ struct Rects {
 }
 
 impl Rects {
+    /// Neighbours in a row are joined at once: chips come in order, and of most scenes little more than a
+    /// rectangle for each row of chips is ever held.
     fn add(&mut self, rect: PixelRect) {
-        self.all.push(rect);
+        match self.all.last_mut() {
+            Some(last) if meet_in_row(last, &rect) => last.x1 = rect.x1,
+            _ => self.all.push(rect),
+        }
     }
 
     /// The same ground in fewer rectangles: neighbours in a row become one, then equal ones in a column.
@@ -74,8 +79,7 @@ impl Rects {
             let key = |r: &PixelRect| [r.y0, r.y1, r.x0];
             compare(&key(a), &key(b))
         });
-        let in_row = |a: &PixelRect, b: &PixelRect| a.y0 == b.y0 && a.y1 == b.y1 && a.x1 == b.x0;
-        let mut rects = joined(rects, in_row, |a, b| a.x1 = b.x1);
+        let mut rects = joined(rects, meet_in_row, |a, b| a.x1 = b.x1);
         rects.sort_by(|a, b| {
             let key = |r: &PixelRect| [r.x0, r.x1, r.y0];
             compare(&key(a), &key(b))
@@ -85,6 +89,10 @@ impl Rects {
         rects.sort_by(|a, b| compare(&[a.y0, a.x0, a.y1], &[b.y0, b.x0, b.y1]));
         rects
     }
+}
+
+fn meet_in_row(a: &PixelRect, b: &PixelRect) -> bool {
+    a.y0 == b.y0 && a.y1 == b.y1 && a.x1 == b.x0
 }
 
 fn compare(a: &[f64; 3], b: &[f64; 3]) -> std::cmp::Ordering {

@@ -5,8 +5,9 @@
 
 use std::io::Write;
 
-use geo::{CoordsIter, Polygon};
-use geojson::{Feature as JsonFeature, GeometryValue, feature::Id};
+use geo::{CoordsIter, LineString, Polygon};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use super::Feature;
 
@@ -16,6 +17,8 @@ pub struct GeoJsonWriter<W: Write> {
     id_property: &'static str,
     written: u64,
     extent: Extent,
+    /// The row being written.
+    line: Vec<u8>,
 }
 
 impl<W: Write> GeoJsonWriter<W> {
@@ -24,13 +27,14 @@ impl<W: Write> GeoJsonWriter<W> {
         write!(
             out,
             "{{\"type\":\"FeatureCollection\",\"name\":{},\"features\":[",
-            serde_json::Value::from(name)
+            Value::from(name)
         )?;
         Ok(Self {
             out,
             id_property,
             written: 0,
             extent: Extent::default(),
+            line: Vec::new(),
         })
     }
 
@@ -42,37 +46,36 @@ impl<W: Write> GeoJsonWriter<W> {
             part.interiors_mut(|rings| rings.iter_mut().for_each(round_ring));
         }
         self.extent.add(&parts);
-        let mut polygons: Vec<geojson::PolygonType> = parts.iter().map(positions).collect();
-        let geometry = match (polygons.len(), polygons.pop()) {
-            (1, Some(coordinates)) => Some(GeometryValue::Polygon { coordinates }),
-            (_, Some(last)) => {
-                polygons.push(last);
-                Some(GeometryValue::MultiPolygon {
-                    coordinates: polygons,
-                })
-            }
-            (_, None) => None,
+        let geometry = match parts.as_slice() {
+            [] => None,
+            [one] => Some(Geometry::Polygon {
+                coordinates: Rings(one),
+            }),
+            many => Some(Geometry::MultiPolygon {
+                coordinates: many.iter().map(Rings).collect(),
+            }),
         };
-        let json = JsonFeature {
-            bbox: None,
-            geometry: geometry.map(geojson::Geometry::new),
+        let row = Row {
+            kind: "Feature",
+            geometry,
             id: feature
                 .properties
                 .get(self.id_property)
-                .and_then(|v| v.as_str())
-                .map(|id| Id::String(id.to_owned())),
-            properties: Some(feature.properties.clone()),
-            foreign_members: None,
+                .and_then(|v| v.as_str()),
+            properties: &feature.properties,
         };
-        let separator = if self.written == 0 { "\n" } else { ",\n" };
-        write!(self.out, "{separator}{}", serde_json::to_string(&json)?)?;
+        let separator: &[u8] = if self.written == 0 { b"\n" } else { b",\n" };
+        self.line.clear();
+        self.line.extend_from_slice(separator);
+        serde_json::to_writer(&mut self.line, &row)?;
+        self.out.write_all(&self.line)?;
         self.written += 1;
         Ok(())
     }
 
     /// Ends the collection and returns how many features it has.
     pub fn finish(mut self) -> std::io::Result<u64> {
-        let bbox = serde_json::Value::from(self.extent.bbox());
+        let bbox = Value::from(self.extent.bbox());
         if self.written == 0 {
             // A box of nothing does not exist: RFC 7946 lets it be left out.
             writeln!(self.out, "]}}")?;
@@ -91,22 +94,47 @@ fn round(degrees: f64) -> f64 {
     rounded + 0.0
 }
 
-fn round_ring(ring: &mut geo::LineString) {
+fn round_ring(ring: &mut LineString) {
     for c in &mut ring.0 {
         c.x = round(c.x);
         c.y = round(c.y);
     }
 }
 
-fn positions(polygon: &Polygon) -> geojson::PolygonType {
-    std::iter::once(polygon.exterior())
-        .chain(polygon.interiors())
-        .map(|ring| {
-            ring.coords()
-                .map(|c| geojson::Position::from([c.x, c.y]))
-                .collect()
-        })
-        .collect()
+/// A feature as it is written. Borrowed from the table, since there may be millions of them.
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    geometry: Option<Geometry<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    properties: &'a Map<String, Value>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type")]
+enum Geometry<'a> {
+    Polygon { coordinates: Rings<'a> },
+    MultiPolygon { coordinates: Vec<Rings<'a>> },
+}
+
+/// The rings of a polygon: the outer one, then its holes.
+struct Rings<'a>(&'a Polygon);
+
+impl Serialize for Rings<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let rings = std::iter::once(self.0.exterior()).chain(self.0.interiors());
+        serializer.collect_seq(rings.map(Ring))
+    }
+}
+
+struct Ring<'a>(&'a LineString);
+
+impl Serialize for Ring<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.coords().map(|c| [c.x, c.y]))
+    }
 }
 
 /// The box round all features. Where they lie on both sides of the antimeridian, the narrower way round is
@@ -169,7 +197,7 @@ impl Extent {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Map, Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::geometry::LonLat;

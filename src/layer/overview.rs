@@ -47,7 +47,7 @@ pub enum OverviewError {
 /// Draws a scene with its detections and the outlines of clusters, and returns the PNG.
 pub fn draw(
     scene: &Scene,
-    detections: &[Detection],
+    detections: &[&Detection],
     clusters: &[Vec<LonLat>],
 ) -> Result<Vec<u8>, OverviewError> {
     let longest = scene.width.max(scene.height);

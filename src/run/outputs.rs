@@ -1,6 +1,7 @@
 //! From the ledger to the layers. Everything here is made anew from the ledger each time, in one order, so the
 //! files depend on what was found and on nothing else.
 
+use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,6 +14,7 @@ use super::settings::Settings;
 use super::staged::StagedFile;
 use crate::chip::AreaOfInterest;
 use crate::detect::{ChipStatus, Detection, Ledger, PlannedScene, place_order, scene_detections};
+use crate::geometry::LonLat;
 use crate::layer::coverage::{CoverageStatus, Patch, SceneCoverage, area_km2, outside};
 use crate::layer::geojson::GeoJsonWriter;
 use crate::layer::tables::{Names, cluster_feature, detection_feature, site_feature};
@@ -124,20 +126,22 @@ impl Outputs<'_> {
 
     /// Detections of all scenes at or above the shown score, suppressed within each scene, in global order.
     fn detections(&self) -> Result<Vec<Detection>, ScanError> {
-        let mut raw = Vec::with_capacity(self.scenes.len());
-        for scene in 0..self.scenes.len() {
-            let score = self.settings.read_score(self.settings.min_score);
-            raw.push(self.ledger.detections(scene, score)?);
+        let score = self.settings.read_score(self.settings.min_score);
+        let rules = self.settings.place(self.settings.min_score);
+        let mut all: Vec<Detection> = Vec::new();
+        // A few scenes at a time: what is stored of all of them is much more than what is left of it.
+        let together = rayon::current_num_threads();
+        for first in (0..self.scenes.len()).step_by(together) {
+            self.go_on()?;
+            let raw = (first..self.scenes.len().min(first + together))
+                .map(|scene| Ok((scene, self.ledger.detections(scene, score)?)))
+                .collect::<Result<Vec<_>, ScanError>>()?;
+            let placed: Vec<Vec<Detection>> = raw
+                .into_par_iter()
+                .map(|(scene, raw)| Ok(scene_detections(scene, &self.scenes[scene], raw, rules)?))
+                .collect::<Result<_, ScanError>>()?;
+            all.extend(placed.into_iter().flatten());
         }
-        let per_scene: Vec<Vec<Detection>> = raw
-            .into_par_iter()
-            .enumerate()
-            .map(|(scene, raw)| {
-                let rules = self.settings.place(self.settings.min_score);
-                Ok(scene_detections(scene, &self.scenes[scene], raw, rules)?)
-            })
-            .collect::<Result<_, ScanError>>()?;
-        let mut all: Vec<Detection> = per_scene.into_iter().flatten().collect();
         all.par_sort_by(place_order);
         Ok(all)
     }
@@ -271,23 +275,23 @@ impl Outputs<'_> {
         if !self.overview {
             return Ok(Vec::new());
         }
+        let mut own: Vec<Vec<&Detection>> = vec![Vec::new(); self.scenes.len()];
+        for detection in detections {
+            own[detection.scene].push(detection);
+        }
+        let mut hulls: HashMap<&str, Vec<Vec<LonLat>>> = HashMap::new();
+        for cluster in clusters {
+            let scenes: BTreeSet<&String> = (cluster.sites.iter())
+                .flat_map(|&s| &sites[s].scenes)
+                .collect();
+            for scene in scenes {
+                hulls.entry(scene).or_default().push(cluster.hull.clone());
+            }
+        }
         let mut names = Vec::new();
-        for (number, planned) in self.scenes.iter().enumerate() {
+        for (planned, own) in self.scenes.iter().zip(own) {
             self.go_on()?;
-            let own: Vec<Detection> = detections
-                .iter()
-                .filter(|d| d.scene == number)
-                .cloned()
-                .collect();
-            let hulls: Vec<_> = clusters
-                .iter()
-                .filter(|c| {
-                    c.sites
-                        .iter()
-                        .any(|&s| sites[s].scenes.contains(&planned.scene.id))
-                })
-                .map(|c| c.hull.clone())
-                .collect();
+            let hulls = hulls.remove(planned.scene.id.as_str()).unwrap_or_default();
             let png = match overview::draw(&planned.scene, &own, &hulls) {
                 Ok(png) => png,
                 Err(error) => {

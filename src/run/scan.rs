@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::directory::{DirectoryError, RunDirectory};
@@ -75,7 +76,7 @@ pub fn scan(
     let planning = Instant::now();
     let model = request.model;
     // A model that does not run is the cheapest thing to find out, and no directory is made for it.
-    drop(OnnxDetector::new(model)?);
+    let first_detector = OnnxDetector::new(model)?;
     let area = request
         .settings
         .aoi
@@ -126,7 +127,7 @@ pub fn scan(
     let chips_resumed = detect(
         &mut ledger,
         &planned,
-        model,
+        (model, first_detector),
         &plan.parameters,
         request.workers,
         progress,
@@ -242,11 +243,12 @@ fn scenes_before(out: &Path, existing: Existing) -> Vec<Scene> {
         .collect()
 }
 
-/// Puts all chips through the model that the ledger does not have yet. Returns how many it had.
+/// Puts all chips through the model that the ledger does not have yet; the first worker takes the detector that is
+/// there already. Returns how many chips the ledger had.
 fn detect(
     ledger: &mut Ledger,
     planned: &[PlannedScene],
-    model: &Model,
+    (model, first_detector): (&Model, OnnxDetector),
     settings: &Settings,
     workers: usize,
     progress: &dyn Progress,
@@ -273,10 +275,17 @@ fn detect(
         max_cloud: settings.max_cloud,
     };
     set_block_cache_bytes(pipeline.block_cache_bytes(planned));
+    let first_detector = Mutex::new(Some(first_detector));
     let make_detector = || -> Result<Box<dyn Detector>, String> {
-        OnnxDetector::new(model)
-            .map(|d| Box::new(d) as Box<dyn Detector>)
-            .map_err(|e| e.to_string())
+        let there = (first_detector.lock())
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        match there {
+            Some(detector) => Ok(Box::new(detector)),
+            None => OnnxDetector::new(model)
+                .map(|d| Box::new(d) as Box<dyn Detector>)
+                .map_err(|e| e.to_string()),
+        }
     };
     progress.begin("chips", total, resumed);
     let mut done = resumed;

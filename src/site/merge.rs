@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::identity::SiteIds;
 use crate::detect::Detection;
-use crate::geometry::{GroundArea, GroundBox, GroundIndex, LonLat, SuppressionRule};
+use crate::geometry::{GroundArea, GroundBox, GroundPile, LonLat, SuppressionRule};
 
 /// A place where something was detected.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,34 +64,17 @@ pub fn merge_sites(
     rule: SuppressionRule,
     source: &dyn SiteSource,
 ) -> Vec<Site> {
-    let index = GroundIndex::new(detections.iter().map(|d| d.ground.center));
-    let reach = detections
-        .iter()
-        .map(|d| d.ground.radius_m())
-        .fold(0.0, f64::max);
-    let mut taken = vec![false; detections.len()];
+    let mut pile = GroundPile::new(detections.iter().map(|d| d.ground).collect());
     let mut ids = SiteIds::default();
     let mut sites = Vec::new();
+    let (mut same, mut members) = (Vec::new(), Vec::new());
     for (i, best) in detections.iter().enumerate() {
-        if taken[i] {
-            continue;
+        if pile.take_same(i, rule, &mut same) {
+            members.clear();
+            members.push(best);
+            members.extend(same.iter().map(|&j| &detections[j]));
+            sites.push(site_of(&members, source, &mut ids));
         }
-        let mut members = vec![i];
-        members.extend(
-            index
-                .within(best.ground.center, best.ground.radius_m() + reach)
-                .filter(|&j| {
-                    j != i && !taken[j] && rule.same(best.ground.overlap(&detections[j].ground))
-                }),
-        );
-        for &j in &members {
-            taken[j] = true;
-        }
-        sites.push(site_of(
-            &members.iter().map(|&j| &detections[j]).collect::<Vec<_>>(),
-            source,
-            &mut ids,
-        ));
     }
     sites
 }

@@ -5,6 +5,7 @@
 
 mod area;
 mod cluster;
+mod dbscan;
 mod identity;
 mod merge;
 
