@@ -19,6 +19,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use gdal::errors::GdalError;
 
 use crate::evaluate::EvaluateError;
+use crate::model::{LoadError, MetadataError};
 use crate::run::{LoadRunError, ScanError};
 use crate::scene::gdal_words;
 use crate::verify::VerifyError;
@@ -141,6 +142,13 @@ impl ExitStatus {
         }
         if let Some(LoadRunError::Ledger(e)) = error.downcast_ref::<LoadRunError>() {
             return passing(e.is_passing());
+        }
+        if let Some(LoadError::Metadata {
+            source: MetadataError::NoResolution,
+            ..
+        }) = error.downcast_ref()
+        {
+            return Self::Usage;
         }
         let kind = (error.downcast_ref().map(std::io::Error::kind)).or_else(|| {
             let json = error.downcast_ref::<serde_json::Error>()?;

@@ -11,7 +11,7 @@ use clap::{Args, builder::RangedU64ValueParser};
 use super::progress::Reporter;
 use super::terminal::{self, plain};
 use super::{Common, ExitStatus, UsageError};
-use crate::model::Model;
+use crate::model::{Device, Model, Told};
 use crate::run::{
     CLUSTER_DISTANCE_M, CLUSTER_MIN, Existing, MAX_CLOUD, Progress, ScanRequest, ScanSummary,
     Settings, counted, scan,
@@ -21,6 +21,7 @@ use crate::scene::{CloudCodes, NodataOption};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   kilnsight scan scene.tif --model models/kiln-s2 --out run
+  kilnsight scan scene.tif --model yolo11n-obb.onnx --gsd 0.5 --out run
   kilnsight scan 'scenes/*.tif' --model kiln-s2 --out run --aoi district.geojson --overview
   kilnsight scan S2A_MSIL2A_20240131T053021.SAFE.zip --model kiln-s2 --out run
   kilnsight scan https://example.org/stac/collection.json --model kiln-s2 --out run --cache scenes
@@ -32,9 +33,18 @@ pub(super) struct ScanArgs {
     /// folders of rasters and products, patterns, text files with a path per line; local, http(s):// or s3://
     #[arg(required = true, value_name = "SCENE")]
     scenes: Vec<String>,
-    /// Model: a folder with model.onnx and model.json, an .onnx file with a card beside it, or a shipped model's name
+    /// Model: a folder with model.onnx and model.json, an .onnx file with a card beside it or metadata of Ultralytics, GeoDeep or Deepness in it, or a shipped model's name
     #[arg(short, long, value_name = "MODEL")]
     model: String,
+    /// Ground size of the model's pixels, for an .onnx file that does not tell [default: the model's]
+    #[arg(long, value_name = "METRES", value_parser = parse_positive)]
+    gsd: Option<f64>,
+    /// Overlap of chips: at least the longest object [default: the model's; else a quarter of a chip]
+    #[arg(long, value_name = "METRES", value_parser = parse_length)]
+    overlap: Option<f64>,
+    /// Where the model runs: cpu, cuda, tensorrt, migraphx, openvino, coreml, directml; cuda:1 for the second card
+    #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
+    device: Device,
     /// Run directory to write; made if need be
     #[arg(short, long, value_name = "RUN")]
     out: PathBuf,
@@ -115,11 +125,18 @@ fn parse_finite(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "give a number".to_owned())
 }
 
-fn parse_positive(text: &str) -> Result<f64, String> {
+pub(super) fn parse_positive(text: &str) -> Result<f64, String> {
     parse_finite(text)
         .ok()
         .filter(|v| *v > 0.0)
         .ok_or_else(|| "give a positive number".to_owned())
+}
+
+fn parse_length(text: &str) -> Result<f64, String> {
+    parse_finite(text)
+        .ok()
+        .filter(|v| *v >= 0.0)
+        .ok_or_else(|| "give a number of metres, from 0".to_owned())
 }
 
 fn parse_fraction(text: &str) -> Result<f64, String> {
@@ -148,7 +165,14 @@ fn parse_date(text: &str) -> Result<String, String> {
 
 pub(super) fn run(args: &ScanArgs, common: &Common) -> anyhow::Result<ExitStatus> {
     let reporter = Reporter::new(common);
-    let model = Model::load(&args.model)?;
+    let told = Told {
+        gsd_m: args.gsd,
+        overlap_m: args.overlap,
+    };
+    let model = Model::load_told(&args.model, told)?;
+    for difference in &model.warnings {
+        reporter.note(&format!("warning: {difference}"));
+    }
     for key in &model.card.unknown_keys {
         reporter.note(&format!(
             "warning: the model card has `{key}`, which this version does not know: is it misspelt?"
@@ -161,6 +185,9 @@ pub(super) fn run(args: &ScanArgs, common: &Common) -> anyhow::Result<ExitStatus
     if workers > cores {
         reporter.note(&format!("warning: {workers} workers share {cores} cores: more workers than cores make a scan slower"));
     }
+    if args.device != Device::Cpu {
+        reporter.note(&format!("the model runs on {}", args.device));
+    }
     let request = ScanRequest {
         scenes: args.scenes.clone(),
         cache: args.cache.clone(),
@@ -168,6 +195,7 @@ pub(super) fn run(args: &ScanArgs, common: &Common) -> anyhow::Result<ExitStatus
         settings,
         out: args.out.clone(),
         workers,
+        device: args.device,
         existing: match (args.fresh, args.rewrite) {
             (true, _) => Existing::StartOver,
             (_, true) => Existing::RewriteLayers,

@@ -1,8 +1,9 @@
 //! Areas: clipped to what a chip owns before the ledger, joined across chips after it.
 //!
 //! The cores of chips tile a scene, so what chips report of an area tiles it too. Each chip reports half a pixel
-//! beyond its core: parts of one area then overlap at the seam instead of touching, and joining them needs no
-//! exact arithmetic. An area whose parts share no more than a corner stays two, as within a chip.
+//! beyond its core, where it sees that far: parts of one area then overlap at the seam instead of touching, and
+//! joining them needs no exact arithmetic. An area whose parts share no more than a corner stays two, as within a
+//! chip.
 
 use geo::{
     Area, BooleanOps, BoundingRect, Contains, CoordsIter, MapCoords, MultiPolygon, Polygon, Rect,
@@ -13,13 +14,12 @@ use rstar::{AABB, RTree};
 
 use super::outcome::{Ownership, RawDetection};
 use crate::chip::{Chip, ChipPixels, CloudCover};
-use crate::geometry::{PixelArea, PixelPoint, polygons_overlap, trace_regions};
+use crate::geometry::{PixelArea, PixelPoint, polygons_join, trace_regions};
 
 /// How far beyond its core a chip reports an area, in model pixels.
 const SEAM_PX: f64 = 0.5;
-/// Parts that share less than this are not one, in square scene pixels. Two that meet at a corner of four cores
-/// share rounding only.
-const LEAST_SHARED: f64 = 1e-6;
+/// Parts smaller than this are left by rounding, in square pixels.
+const LEAST_PART: f64 = 1e-6;
 /// Corners are rounded to this part of a scene pixel, so that rounding in seams leaves no extra ones.
 const CORNERS_PER_PIXEL: f64 = 1024.0;
 
@@ -33,21 +33,7 @@ pub(super) fn clip(
     let Some(owned) = owned_rect(chip, ownership.scene_size) else {
         return Vec::new();
     };
-    let (columns, rows) = (chip.size.0 as f64, chip.size.1 as f64);
-    // What reaches the edge of the chip goes on beyond it as far as this chip can tell.
-    let beyond = |v: f64, end: f64| {
-        if v <= 0.0 {
-            -1.0
-        } else if v >= end {
-            end + 1.0
-        } else {
-            v
-        }
-    };
-    let open_ended = |polygon: &Polygon| {
-        polygon.map_coords(|c| coord! { x: beyond(c.x, columns), y: beyond(c.y, rows) })
-    };
-    let polygon = open_ended(&area.polygon);
+    let polygon = area.polygon.clone();
     let inside = polygon
         .bounding_rect()
         .is_some_and(|bounds| owned.contains(&bounds));
@@ -59,7 +45,7 @@ pub(super) fn clip(
     if pixels.valid.contains(&0) {
         let labels: Vec<u32> = pixels.valid.iter().map(|v| u32::from(*v)).collect();
         let measured = trace_regions(&labels, chip.size.0, chip.size.1);
-        let measured = measured.all.iter().map(|r| open_ended(&r.polygon));
+        let measured = measured.all.into_iter().map(|r| r.polygon);
         kept = kept.intersection(&MultiPolygon::new(measured.collect()));
     }
     if let Some(of_interest) = ownership.area {
@@ -72,7 +58,7 @@ pub(super) fn clip(
         kept = kept.intersection(&in_chip);
     }
     let mut parts: Vec<Polygon> = kept.into_iter().collect();
-    parts.retain(|part| part.unsigned_area() > LEAST_SHARED);
+    parts.retain(|part| part.unsigned_area() > LEAST_PART);
     parts.sort_by(|a, b| {
         let first = |p: &Polygon| p.bounding_rect().map(|r| (r.min().y, r.min().x));
         first(a)
@@ -87,14 +73,18 @@ pub(super) fn clip(
 
 /// The core with its seam, without what lies off the scene, in the chip's pixels.
 fn owned_rect(chip: &Chip, (width, height): (f64, f64)) -> Option<Rect> {
-    let along = |from: f64, to: f64, end: f64, start: f64, scale: f64| {
-        let low = ((from - start) / scale - SEAM_PX).max(-start / scale);
-        let high = ((to - start) / scale + SEAM_PX).min((end - start) / scale);
+    let along = |(from, to): (f64, f64), end: f64, start: f64, scale: f64, pixels: usize| {
+        let low = ((from - start) / scale - SEAM_PX).max(0.0);
+        let high = ((to - start) / scale + SEAM_PX)
+            .min((end - start) / scale)
+            .min(pixels as f64);
         (low, high)
     };
     let core = &chip.core;
-    let (x0, x1) = along(core.x0, core.x1, width, chip.window.x, chip.scale.0);
-    let (y0, y1) = along(core.y0, core.y1, height, chip.window.y, chip.scale.1);
+    let window = &chip.window;
+    let (columns, rows) = chip.size;
+    let (x0, x1) = along((core.x0, core.x1), width, window.x, chip.scale.0, columns);
+    let (y0, y1) = along((core.y0, core.y1), height, window.y, chip.scale.1, rows);
     (x0 < x1 && y0 < y1).then(|| Rect::new(coord! { x: x0, y: y0 }, coord! { x: x1, y: y1 }))
 }
 
@@ -167,7 +157,7 @@ pub(super) fn join(parts: &[(usize, usize, RawDetection, Polygon)]) -> Vec<Scene
                 && other_chip != chip
                 && other.class == found.class
                 && groups.root(i) != groups.root(j)
-                && polygons_overlap(polygon, other_polygon, LEAST_SHARED)
+                && polygons_join(polygon, other_polygon)
             {
                 groups.join(i, j);
             }
@@ -240,11 +230,15 @@ fn cloud_over(
     })
 }
 
+/// A position in scene pixels as corners are rounded: edges that two chips share fall on the same line.
+pub(super) fn rounded(v: f64) -> f64 {
+    (v * CORNERS_PER_PIXEL).round() / CORNERS_PER_PIXEL
+}
+
 /// A polygon with its corners rounded, without those that lie on a straight line, each ring beginning at its
 /// leftmost (of these: uppermost) corner. `None` where nothing is left.
 fn tidied(polygon: &Polygon) -> Option<Polygon> {
     let ring = |ring: &geo::LineString| -> Option<geo::LineString> {
-        let rounded = |v: f64| (v * CORNERS_PER_PIXEL).round() / CORNERS_PER_PIXEL;
         let mut corners: Vec<geo::Coord> = ring
             .0
             .iter()

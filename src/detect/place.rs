@@ -187,7 +187,7 @@ fn place_areas(
         if let Some(outline) = detection.outline.take() {
             let polygon = outline.polygon.map_coords(|c| {
                 let p = at.scene_point(PixelPoint::new(c.x, c.y));
-                coord! { x: p.x, y: p.y }
+                coord! { x: areas::rounded(p.x), y: areas::rounded(p.y) }
             });
             parts.push((chip, n, detection, polygon));
         }

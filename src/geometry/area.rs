@@ -1,7 +1,7 @@
 //! Areas: shapes that are no rectangles, in pixels and on the ground.
 
 use geo::{
-    Area, BooleanOps, Distance, Euclidean, GeodesicArea, LineString, MapCoords, MinimumRotatedRect,
+    BooleanOps, Distance, Euclidean, GeodesicArea, LineString, MapCoords, MinimumRotatedRect,
     MultiPolygon, Orient, Polygon, SimplifyVwPreserve, coord, orient::Direction, unary_union,
 };
 
@@ -206,9 +206,9 @@ impl GroundArea {
     }
 }
 
-/// Whether two polygons share more than `least` of area.
-pub fn polygons_overlap(a: &Polygon, b: &Polygon, least: f64) -> bool {
-    a.intersection(b).unsigned_area() > least
+/// Whether two polygons make one: they overlap, or share a stretch of their edges. A corner alone is not enough.
+pub fn polygons_join(a: &Polygon, b: &Polygon) -> bool {
+    a.union(b).0.len() == 1
 }
 
 /// The corners of a ring without the repeated last one.
@@ -304,6 +304,16 @@ mod tests {
         assert!((5..21).contains(&simple.polygons[0].0.len()));
         assert!((simple.area_m2() / area.area_m2() - 1.0).abs() < 0.06);
         assert_eq!(area.simplified(0.0).polygons[0].0.len(), 42);
+    }
+
+    #[test]
+    fn polygons_join_along_edges_and_not_at_corners() {
+        let square = |x: f64, y: f64| Polygon::new(frame(x, y, x + 64.0, y + 64.0), vec![]);
+        let home = square(0.0, 0.0);
+        assert!(polygons_join(&home, &square(64.0, 0.0)));
+        assert!(polygons_join(&home, &square(63.0, 30.0)));
+        assert!(!polygons_join(&home, &square(64.0, 64.0)));
+        assert!(!polygons_join(&home, &square(65.0, 0.0)));
     }
 
     #[test]

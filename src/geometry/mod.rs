@@ -21,7 +21,7 @@ mod overlap;
 mod suppress;
 mod trace;
 
-pub use area::{GroundArea, PixelArea, polygons_overlap};
+pub use area::{GroundArea, PixelArea, polygons_join};
 pub use ground::{GroundBox, GroundIndex, LonLat, PlanePoint, azimuth_deg, distance_m};
 pub use oriented_box::{OrientedBox, PixelPoint};
 pub use overlap::{Overlap, convex_intersection_area, polygon_area};

@@ -6,7 +6,7 @@ use super::{ChipBox, DetectError};
 use crate::geometry::OrientedBox;
 
 /// Rounding may take a probability this far above one.
-const PROBABILITY_SLACK: f32 = 1e-3;
+pub(super) const PROBABILITY_SLACK: f32 = 1e-3;
 
 /// A candidate that is kept.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -109,6 +109,10 @@ const KNOWN_KEYS: &[&str] = &[
     "kilnsight:types",
     "kilnsight:yolo",
     "kilnsight:yolo-obb",
+    "kilnsight:end2end",
+    "kilnsight:detr",
+    "kilnsight:mask",
+    "kilnsight:classifier",
     "kilnsight:padding",
     "kilnsight:nms_iou",
     "kilnsight:min_score",
@@ -332,7 +336,7 @@ impl RawCard {
         }
         let classes = self.classes()?;
         let (input, bands, scaling) = self.input(chip_px)?;
-        let head = self.head.check(classes.len())?;
+        let head = self.head.check(&classes, gsd_m)?;
         Ok(ModelCard {
             name: self
                 .name

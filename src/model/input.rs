@@ -76,6 +76,15 @@ impl InputSpec {
         }
     }
 
+    /// Columns and rows of the tensor made of chips.
+    pub(super) fn size(&self, chips: &[ArrayView3<'_, f32>]) -> (usize, usize) {
+        let (_, rows, columns) = chips.first().map_or((0, 0, 0), ArrayView3::dim);
+        (
+            self.columns.unwrap_or(columns).max(columns),
+            self.rows.unwrap_or(rows).max(rows),
+        )
+    }
+
     /// Hands the tensor made of `chips` (bands × rows × columns, all of one size) to `run`. Chips stand in the
     /// upper left of a larger tensor, and what is left of it, or of a batch, is padding.
     pub(super) fn feed<T>(
@@ -85,12 +94,9 @@ impl InputSpec {
         run: impl FnOnce(&str, SessionInputValue<'_>) -> ort::Result<T>,
     ) -> ort::Result<T> {
         let (bands, rows, columns) = chips.first().map_or((0, 0, 0), ArrayView3::dim);
-        let shape = (
-            self.batch.unwrap_or(chips.len()).max(chips.len()),
-            bands,
-            self.rows.unwrap_or(rows).max(rows),
-            self.columns.unwrap_or(columns).max(columns),
-        );
+        let (width, height) = self.size(chips);
+        let batch = self.batch.unwrap_or(chips.len()).max(chips.len());
+        let shape = (batch, bands, height, width);
         let name = self.name.as_str();
         match self.element {
             Element::Float32 => {

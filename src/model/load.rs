@@ -7,6 +7,8 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::card::{CardError, ModelCard};
+use super::metadata::{self, MetadataError, Told};
+use super::session::{SessionError, inspect};
 use crate::scene::hex;
 
 /// Why a model cannot be loaded.
@@ -15,7 +17,7 @@ use crate::scene::hex;
 pub enum LoadError {
     /// Nothing there.
     #[error(
-        "there is no model at `{given}`: name a folder with `model.onnx` and `model.json`, or an `.onnx` file with a `.json` card beside it{known}"
+        "there is no model at `{given}`: name a folder with `model.onnx` and `model.json`, or an `.onnx` file with a `.json` card beside it or metadata of Ultralytics, GeoDeep or Deepness in it{known}"
     )]
     Missing {
         /// As given.
@@ -43,6 +45,18 @@ pub enum LoadError {
         #[source]
         source: CardError,
     },
+    /// There is no card, and the metadata in the file make none.
+    #[error("`{path}` cannot be used without a card: {source}")]
+    Metadata {
+        /// The ONNX file.
+        path: String,
+        /// Why.
+        #[source]
+        source: MetadataError,
+    },
+    /// ONNX Runtime cannot open the file.
+    #[error(transparent)]
+    Session(#[from] SessionError),
     /// The ONNX file is not the one the card was written for.
     #[error(
         "`{path}` is not the file its card describes: its SHA-256 is {actual}, the card says {expected}; restore the file, or correct `kilnsight:sha256`"
@@ -68,20 +82,42 @@ pub struct Model {
     pub onnx: Arc<[u8]>,
     /// SHA-256 of the ONNX file.
     pub sha256: String,
-    /// SHA-256 of the card: another threshold or overlap makes another scan.
+    /// SHA-256 of the card: another threshold or overlap makes another scan. That of the ONNX file where its own
+    /// metadata are the card.
     pub card_sha256: String,
+    /// Where the card comes from.
+    pub card_source: CardSource,
+    /// In what card and metadata differ, in words.
+    pub warnings: Vec<String>,
+}
+
+/// Where a card comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CardSource {
+    /// A file beside the model.
+    File,
+    /// The metadata in the ONNX file, of this kind.
+    Metadata(&'static str),
 }
 
 impl Model {
     /// Loads a model from a folder, from an `.onnx` file with a card beside it, or by its name under `models/`.
     pub fn load(given: &str) -> Result<Self, LoadError> {
+        Self::load_told(given, Told::default())
+    }
+
+    /// The same, with what the user says of it: that counts more than the card.
+    pub fn load_told(given: &str, told: Told) -> Result<Self, LoadError> {
         let (onnx_path, card_path) = locate(given)?;
+        let Some(card_path) = card_path else {
+            return Self::without_card(onnx_path, told);
+        };
         let card_text = read(&card_path)?;
         let in_card = |source| LoadError::Card {
             path: card_path.display().to_string(),
             source,
         };
-        let card = ModelCard::parse(&String::from_utf8_lossy(&card_text)).map_err(in_card)?;
+        let mut card = ModelCard::parse(&String::from_utf8_lossy(&card_text)).map_err(in_card)?;
         let onnx = read(&onnx_path)?;
         let sha256 = hex(&Sha256::digest(&onnx));
         if let Some(expected) = card.sha256.as_ref().filter(|expected| **expected != sha256) {
@@ -91,12 +127,40 @@ impl Model {
                 expected: expected.clone(),
             });
         }
+        let warnings = metadata::differences(&card, &inspect(&onnx_path, &onnx)?);
+        card.gsd_m = told.gsd_m.unwrap_or(card.gsd_m);
+        card.overlap_m = told.overlap_m.unwrap_or(card.overlap_m);
         Ok(Self {
             card,
             onnx_path,
             onnx: onnx.into(),
             sha256,
             card_sha256: hex(&Sha256::digest(&card_text)),
+            card_source: CardSource::File,
+            warnings,
+        })
+    }
+
+    /// An ONNX file that is its own card.
+    fn without_card(onnx_path: PathBuf, told: Told) -> Result<Self, LoadError> {
+        let onnx = read(&onnx_path)?;
+        let file = inspect(&onnx_path, &onnx)?;
+        let stem = onnx_path.file_stem().map(|s| s.to_string_lossy());
+        let name = stem.as_deref().unwrap_or("model");
+        let (card, kind) =
+            metadata::card(&file, name, told).map_err(|source| LoadError::Metadata {
+                path: onnx_path.display().to_string(),
+                source,
+            })?;
+        let sha256 = hex(&Sha256::digest(&onnx));
+        Ok(Self {
+            card,
+            onnx_path,
+            onnx: onnx.into(),
+            card_sha256: sha256.clone(),
+            sha256,
+            card_source: CardSource::Metadata(kind),
+            warnings: Vec::new(),
         })
     }
 }
@@ -108,19 +172,19 @@ fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     })
 }
 
-fn locate(given: &str) -> Result<(PathBuf, PathBuf), LoadError> {
+/// The ONNX file and its card, where it has one.
+fn locate(given: &str) -> Result<(PathBuf, Option<PathBuf>), LoadError> {
     let path = Path::new(given);
     if path
         .extension()
         .is_some_and(|e| e.eq_ignore_ascii_case("onnx"))
         && path.is_file()
     {
-        let own = path.with_extension("json");
-        let card = if own.is_file() {
-            own
-        } else {
-            path.with_file_name("model.json")
-        };
+        let cards = [
+            path.with_extension("json"),
+            path.with_file_name("model.json"),
+        ];
+        let card = cards.into_iter().find(|card| card.is_file());
         return Ok((path.to_path_buf(), card));
     }
     let mut folders = vec![path.to_path_buf()];
@@ -131,7 +195,7 @@ fn locate(given: &str) -> Result<(PathBuf, PathBuf), LoadError> {
     folders
         .into_iter()
         .find(|folder| folder.is_dir())
-        .map(|folder| (folder.join("model.onnx"), folder.join("model.json")))
+        .map(|folder| (folder.join("model.onnx"), Some(folder.join("model.json"))))
         .ok_or_else(|| LoadError::Missing {
             given: given.to_owned(),
             known: known_models(),

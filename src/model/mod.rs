@@ -1,19 +1,28 @@
 //! Models: the card, the ONNX file, and how raw outputs become oriented boxes.
 //!
-//! **In:** a model folder (or an `.onnx` file with a card beside it) and the pixels of a chip.
+//! **In:** a model folder (or an `.onnx` file with a card beside it, or with metadata in it that make one) and the
+//! pixels of a chip.
 //! **Out:** [`ChipBox`]es in the chip's pixels.
 //!
 //! [`Detector`] is the seam: the pipeline knows nothing else, and its tests put a detector of known
 //! behaviour there. Each output head has a file of its own and decodes plain arrays, so that it can be
 //! tested without ONNX Runtime; [`Head`] is where the next one comes in.
 
+mod activation;
 mod anchors;
 mod card;
 mod card_head;
 mod center;
+mod classifier;
+mod detr;
+mod device;
+mod end2end;
 mod input;
 mod load;
+mod mask;
+mod metadata;
 mod outputs;
+mod python_literal;
 mod runtime;
 mod session;
 mod tensor;
@@ -26,9 +35,16 @@ use thiserror::Error;
 
 use crate::geometry::{OrientedBox, PixelArea};
 
+pub use activation::Activation;
 pub use card::{CardError, ModelCard, Stretch, ValueScaling};
 pub use center::{CenterHead, CenterOutputs};
-pub use load::{LoadError, Model, shipped_models};
+pub use classifier::ClassifierHead;
+pub use detr::DetrHead;
+pub use device::Device;
+pub use end2end::End2EndHead;
+pub use load::{CardSource, LoadError, Model, shipped_models};
+pub use mask::MaskHead;
+pub use metadata::{MetadataError, Told};
 pub use outputs::Outputs;
 pub use runtime::{RuntimeError, RuntimeInfo, runtime_info};
 pub use session::{OnnxDetector, SessionError};
@@ -101,6 +117,18 @@ pub enum DetectError {
         /// The highest of them.
         highest: f32,
     },
+    /// A class that the model does not have.
+    #[error(
+        "output `{output}` names class {class}, the model has {classes} classes, counted from 0"
+    )]
+    Class {
+        /// Name of the output.
+        output: String,
+        /// The class.
+        class: f32,
+        /// How many there are.
+        classes: usize,
+    },
 }
 
 /// Something that finds boxes in the pixels of a chip (bands × rows × columns, in the model's input units).
@@ -122,6 +150,14 @@ pub enum Head {
     Yolo(YoloHead),
     /// Candidate boxes with an angle.
     YoloObb(YoloObbHead),
+    /// Boxes that the model has suppressed itself.
+    End2End(End2EndHead),
+    /// A few hundred boxes with class scores.
+    Detr(DetrHead),
+    /// A class for every pixel.
+    Mask(MaskHead),
+    /// A class for every chip.
+    Classifier(ClassifierHead),
 }
 
 impl Head {
@@ -131,6 +167,10 @@ impl Head {
             Self::Center(_) => "center",
             Self::Yolo(_) => "yolo",
             Self::YoloObb(_) => "yolo-obb",
+            Self::End2End(_) => "end2end",
+            Self::Detr(_) => "detr",
+            Self::Mask(_) => "mask",
+            Self::Classifier(_) => "classifier",
         }
     }
 
@@ -138,14 +178,16 @@ impl Head {
     pub fn types(&self) -> &[String] {
         match self {
             Self::Center(head) => &head.types,
-            Self::Yolo(_) | Self::YoloObb(_) => &[],
+            _ => &[],
         }
     }
 
     /// How areas are made of what it finds; `None` for a head that finds objects.
     pub fn areas(&self) -> Option<AreaRule> {
         match self {
-            Self::Center(_) | Self::Yolo(_) | Self::YoloObb(_) => None,
+            Self::Mask(head) => Some(head.areas()),
+            Self::Classifier(_) => Some(ClassifierHead::areas()),
+            _ => None,
         }
     }
 
@@ -156,6 +198,10 @@ impl Head {
             Self::Center(head) => head.check(outputs, classes),
             Self::Yolo(head) => head.bind(outputs),
             Self::YoloObb(head) => head.bind(outputs),
+            Self::End2End(head) => head.bind(outputs),
+            Self::Detr(head) => head.bind(outputs),
+            Self::Mask(head) => head.bind(outputs),
+            Self::Classifier(head) => head.bind(outputs),
         }
     }
 
@@ -166,10 +212,14 @@ impl Head {
             Self::Center(head) => head.reads(),
             Self::Yolo(head) => one(&head.output),
             Self::YoloObb(head) => one(&head.output),
+            Self::End2End(head) => one(&head.output),
+            Self::Detr(head) => head.reads(),
+            Self::Mask(head) => one(&head.output),
+            Self::Classifier(head) => one(&head.output),
         }
     }
 
-    /// Boxes scoring at least `min_score` in a chip of `chip_size` (columns, rows) pixels.
+    /// Boxes and areas scoring at least `min_score` in an input of `chip_size` (columns, rows) pixels.
     pub fn decode(
         &self,
         outputs: &Outputs<'_>,
@@ -180,6 +230,10 @@ impl Head {
             Self::Center(head) => head.decode(&head.maps(outputs)?, chip_size, min_score),
             Self::Yolo(head) => head.decode(outputs, min_score),
             Self::YoloObb(head) => head.decode(outputs, min_score),
+            Self::End2End(head) => head.decode(outputs, min_score),
+            Self::Detr(head) => head.decode(outputs, chip_size, min_score),
+            Self::Mask(head) => head.decode(outputs, chip_size, min_score),
+            Self::Classifier(head) => head.decode(outputs, chip_size, min_score),
         }
     }
 }

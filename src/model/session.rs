@@ -1,5 +1,7 @@
 //! One ONNX Runtime session, and the detector made of it.
 
+use std::path::Path;
+
 use ndarray::{ArrayD, ArrayView3, CowArray, IxDyn};
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
@@ -7,9 +9,11 @@ use ort::value::{DynValue, TensorElementType};
 use thiserror::Error;
 
 use super::card::ModelCard;
+use super::device::Device;
 use super::input::{InputBuffers, InputSpec};
 use super::load::Model;
-use super::runtime::{RuntimeError, environment};
+use super::metadata::OnnxFile;
+use super::runtime::{RuntimeError, environment, runtime_info};
 use super::tensor::{TensorInfo, names};
 use super::{ChipBox, DetectError, Detector, Head, Outputs};
 
@@ -25,6 +29,27 @@ pub enum SessionError {
     Load {
         /// The file.
         path: String,
+        /// ONNX Runtime's words.
+        reason: String,
+    },
+    /// The library cannot use the device.
+    #[error(
+        "`--device {device}` needs an ONNX Runtime built for it; {library} has {}: set ORT_DYLIB_PATH to another one, or leave `--device` out",
+        built_in.join(", ")
+    )]
+    NoDevice {
+        /// What was asked for.
+        device: Device,
+        /// The library in use.
+        library: String,
+        /// Devices that it was built for.
+        built_in: Vec<&'static str>,
+    },
+    /// The device does not work.
+    #[error("`--device {device}` cannot be used: {reason}")]
+    Device {
+        /// What was asked for.
+        device: Device,
         /// ONNX Runtime's words.
         reason: String,
     },
@@ -49,29 +74,20 @@ pub struct OnnxDetector {
 }
 
 impl OnnxDetector {
-    /// Loads the model into ONNX Runtime and compares it with its card.
+    /// Loads the model into ONNX Runtime, on the processor, and compares it with its card.
     pub fn new(model: &Model) -> Result<Self, SessionError> {
-        let load = |reason: String| SessionError::Load {
-            path: model.onnx_path.display().to_string(),
-            reason,
-        };
-        let builder = || -> Result<Session, String> {
-            let text = |e: &dyn std::fmt::Display| first_line(&e.to_string());
-            Session::builder(environment().map_err(|e| e.to_string())?)
-                .map_err(|e| text(&e))?
-                .with_optimization_level(GraphOptimizationLevel::Level3)
-                .map_err(|e| text(&e))?
-                .with_intra_threads(1)
-                .map_err(|e| text(&e))?
-                .with_inter_threads(1)
-                .map_err(|e| text(&e))?
-                .with_intra_op_spinning(false)
-                .map_err(|e| text(&e))?
-                .commit_from_memory(&model.onnx)
-                .map_err(|e| text(&e))
-        };
-        environment()?;
-        let session = builder().map_err(load)?;
+        Self::on(model, Device::Cpu)
+    }
+
+    /// The same on a device. What the device cannot compute runs on the processor, as ONNX Runtime decides; a device
+    /// that is not there at all is an error.
+    pub fn on(model: &Model, device: Device) -> Result<Self, SessionError> {
+        let session = open(
+            &model.onnx_path,
+            &model.onnx,
+            GraphOptimizationLevel::Level3,
+            device,
+        )?;
         let card = &model.card;
         let disagree = |what: String| SessionError::Disagreement {
             model: card.name.clone(),
@@ -108,7 +124,7 @@ impl OnnxDetector {
         min_score: f32,
     ) -> Result<Vec<Vec<ChipBox>>, DetectError> {
         let failed = |e: ort::Error| DetectError::Runtime(first_line(&e.to_string()));
-        let (_, rows, columns) = chips.first().map_or((0, 0, 0), ArrayView3::dim);
+        let size = self.input.size(chips);
         let slots = self.input.batch.unwrap_or(chips.len());
         let Self {
             session,
@@ -131,10 +147,69 @@ impl OnnxDetector {
                     })?;
                     outputs.insert(name, numbers(name, value)?, slot, slots)?;
                 }
-                head.decode(&outputs, (columns, rows), min_score)
+                head.decode(&outputs, size, min_score)
             })
             .collect()
     }
+}
+
+/// Opens a session with one thread.
+fn open(
+    path: &Path,
+    onnx: &[u8],
+    optimization: GraphOptimizationLevel,
+    device: Device,
+) -> Result<Session, SessionError> {
+    let load = |e: &dyn std::fmt::Display| SessionError::Load {
+        path: path.display().to_string(),
+        reason: first_line(&e.to_string()),
+    };
+    let mut builder = Session::builder(environment()?)
+        .map_err(|e| load(&e))?
+        .with_optimization_level(optimization)
+        .map_err(|e| load(&e))?
+        .with_intra_threads(1)
+        .map_err(|e| load(&e))?
+        .with_inter_threads(1)
+        .map_err(|e| load(&e))?
+        .with_intra_op_spinning(false)
+        .map_err(|e| load(&e))?;
+    if let Some(provider) = device.provider() {
+        if !device.is_built_in() {
+            return Err(SessionError::NoDevice {
+                device,
+                library: runtime_info()?.to_string(),
+                built_in: Device::built_in(),
+            });
+        }
+        builder =
+            builder
+                .with_execution_providers([provider])
+                .map_err(|e| SessionError::Device {
+                    device,
+                    reason: first_line(&e.to_string()),
+                })?;
+    }
+    builder.commit_from_memory(onnx).map_err(|e| load(&e))
+}
+
+/// Reads what an ONNX file says of itself.
+pub(super) fn inspect(path: &Path, onnx: &[u8]) -> Result<OnnxFile, SessionError> {
+    let session = open(path, onnx, GraphOptimizationLevel::Disable, Device::Cpu)?;
+    let unreadable = |e: ort::Error| SessionError::Load {
+        path: path.display().to_string(),
+        reason: first_line(&e.to_string()),
+    };
+    let metadata = session.metadata().map_err(unreadable)?;
+    let keys = metadata.custom_keys().map_err(unreadable)?;
+    Ok(OnnxFile {
+        inputs: tensors(session.inputs()),
+        outputs: tensors(session.outputs()),
+        metadata: keys
+            .into_iter()
+            .filter_map(|key| Some((key.clone(), metadata.custom(&key)?)))
+            .collect(),
+    })
 }
 
 /// Compares the inputs of a file with its card.

@@ -132,6 +132,8 @@ pub struct Execution {
     pub finished: String,
     /// Workers.
     pub workers: usize,
+    /// Where the model ran.
+    pub device: String,
     /// Chips that an earlier, interrupted execution had finished.
     pub chips_resumed: u64,
     /// Version of GDAL.

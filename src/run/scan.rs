@@ -20,7 +20,7 @@ use crate::detect::{
     ChipOutcome, Ledger, LedgerError, Pipeline, PipelineError, PlannedScene, Verdict,
 };
 use crate::layer::tables::Names;
-use crate::model::{Detector, Model, OnnxDetector, runtime_info};
+use crate::model::{Detector, Device, Model, OnnxDetector, runtime_info};
 use crate::scene::{Scene, set_block_cache_bytes};
 
 /// What to do with what the directory holds.
@@ -48,6 +48,8 @@ pub struct ScanRequest<'a> {
     pub out: PathBuf,
     /// Number of workers.
     pub workers: usize,
+    /// Where the model runs.
+    pub device: Device,
     /// What to do with an earlier scan.
     pub existing: Existing,
     /// Whether to draw overview pictures.
@@ -74,9 +76,10 @@ pub fn scan(
     stop: &AtomicBool,
 ) -> Result<ScanSummary, ScanError> {
     let planning = Instant::now();
+    let inference = Inference::of(&request);
     let model = request.model;
     // A model that does not run is the cheapest thing to find out, and no directory is made for it.
-    let first_detector = OnnxDetector::new(model)?;
+    let first_detector = OnnxDetector::on(model, request.device)?;
     let area = request
         .settings
         .aoi
@@ -127,9 +130,8 @@ pub fn scan(
     let chips_resumed = detect(
         &mut ledger,
         &planned,
-        (model, first_detector),
+        (inference, first_detector),
         &plan.parameters,
-        request.workers,
         progress,
         stop,
     )?;
@@ -157,7 +159,7 @@ pub fn scan(
     seconds.layers = writing.elapsed().as_secs_f64();
 
     failures.extend(written.failures.iter().cloned());
-    let execution = execution(request.workers, chips_resumed, seconds);
+    let execution = execution(inference, chips_resumed, seconds);
     let record = write_record(&directory, plan, &planned, &written, &failures, execution)?;
     directory.publish(written.files, record)?;
     let chips = written.counts.chips;
@@ -179,13 +181,14 @@ pub fn scan(
 }
 
 /// How this execution went.
-fn execution(workers: usize, chips_resumed: u64, seconds: Seconds) -> Execution {
+fn execution(inference: Inference<'_>, chips_resumed: u64, seconds: Seconds) -> Execution {
     Execution {
         finished: jiff::Timestamp::now()
             .round(jiff::Unit::Second)
             .unwrap_or_default()
             .to_string(),
-        workers,
+        workers: inference.workers,
+        device: inference.device.to_string(),
         chips_resumed,
         gdal: gdal::version::VersionInfo::release_name(),
         onnxruntime: runtime_info()
@@ -243,17 +246,39 @@ fn scenes_before(out: &Path, existing: Existing) -> Vec<Scene> {
         .collect()
 }
 
+/// What chips are put through.
+#[derive(Clone, Copy)]
+struct Inference<'a> {
+    model: &'a Model,
+    device: Device,
+    workers: usize,
+}
+
+impl<'a> Inference<'a> {
+    fn of(request: &ScanRequest<'a>) -> Self {
+        Self {
+            model: request.model,
+            device: request.device,
+            workers: request.workers,
+        }
+    }
+}
+
 /// Puts all chips through the model that the ledger does not have yet; the first worker takes the detector that is
 /// there already. Returns how many chips the ledger had.
 fn detect(
     ledger: &mut Ledger,
     planned: &[PlannedScene],
-    (model, first_detector): (&Model, OnnxDetector),
+    (inference, first_detector): (Inference<'_>, OnnxDetector),
     settings: &Settings,
-    workers: usize,
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<u64, ScanError> {
+    let Inference {
+        model,
+        device,
+        workers,
+    } = inference;
     let (mut total, mut resumed) = (0u64, 0u64);
     for scene in planned {
         for chip in scene.plan.chips().filter(|chip| scene.is_wanted(chip)) {
@@ -282,7 +307,7 @@ fn detect(
             .take();
         match there {
             Some(detector) => Ok(Box::new(detector)),
-            None => OnnxDetector::new(model)
+            None => OnnxDetector::on(model, device)
                 .map(|d| Box::new(d) as Box<dyn Detector>)
                 .map_err(|e| e.to_string()),
         }

@@ -5,8 +5,9 @@ use super::merge::{Site, SiteSource, site_of};
 use crate::detect::Detection;
 use crate::geometry::{GroundArea, GroundIndex};
 
-/// Joins areas of one class that overlap or lie within `reach_m` metres of one another (half a pixel: scenes that
-/// adjoin cut an area in two), whatever scene or date they come from. A site covers what its areas cover together.
+/// Joins areas of one class in different scenes that overlap or lie within `reach_m` metres of one another (half a
+/// pixel: scenes that adjoin cut an area in two), whatever their dates. Areas of one scene are joined already. A site
+/// covers what its areas cover together.
 /// `detections` come in [`place_order`](crate::detect::place_order), which is also the order of the sites.
 pub fn merge_areas(detections: &[Detection], reach_m: f64, source: &dyn SiteSource) -> Vec<Site> {
     let index = GroundIndex::new(detections.iter().map(|d| d.ground.center));
@@ -32,7 +33,8 @@ pub fn merge_areas(detections: &[Detection], reach_m: f64, source: &dyn SiteSour
             near.sort_unstable();
             for j in near {
                 let other = &detections[j];
-                if !taken[j] && other.class == one.class && are_near(one, other, reach_m) {
+                let may_be_one = !taken[j] && other.class == one.class && other.scene != one.scene;
+                if may_be_one && are_near(one, other, reach_m) {
                     taken[j] = true;
                     members.push(j);
                 }

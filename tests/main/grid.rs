@@ -4,7 +4,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use kilnsight::model::Model;
+use kilnsight::model::{Device, Model};
 use kilnsight::run::{Existing, ScanRequest, Settings, SilentProgress, scan};
 use proptest::prelude::*;
 
@@ -23,6 +23,7 @@ fn sites(space: &Workspace, model: &Model, shift_px: f64) -> Vec<Feature> {
     settings.chips.grid_shift_px = shift_px;
     let out = space.path("shifted");
     let request = ScanRequest {
+        device: Device::Cpu,
         scenes: vec![space.path("a.tif").display().to_string()],
         cache: None,
         model,

@@ -32,6 +32,8 @@ mod nodata;
 mod clouds;
 // Bands, numbers and resolutions of scenes that are not what the model was trained on.
 mod radiometry;
+// Every output head, against an independent decode.
+mod heads;
 // Several scenes of one place.
 mod scenes;
 // What may be named as a scene; Sentinel-2 products; STAC; networks, and servers that fail.
