@@ -185,9 +185,6 @@ pub(super) fn run(args: &ScanArgs, common: &Common) -> anyhow::Result<ExitStatus
     if workers > cores {
         reporter.note(&format!("warning: {workers} workers share {cores} cores: more workers than cores make a scan slower"));
     }
-    if args.device != Device::Cpu {
-        reporter.note(&format!("the model runs on {}", args.device));
-    }
     let request = ScanRequest {
         scenes: args.scenes.clone(),
         cache: args.cache.clone(),

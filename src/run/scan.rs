@@ -312,6 +312,9 @@ fn detect(
                 .map_err(|e| e.to_string()),
         }
     };
+    if device != Device::Cpu {
+        progress.note(&format!("the model runs on {device}"));
+    }
     progress.begin("chips", total, resumed);
     let mut done = resumed;
     let mut failed_scenes = std::collections::BTreeSet::new();

@@ -1,9 +1,10 @@
 //! Every output head, on a model of a few kilobytes, against an independent decode of the same raw tensors.
 //!
-//! `scripts/make_test_heads.py` makes the models and decodes them with NumPy into `expected.json`. Most models carry
+//! `scripts/make_test_heads.py` makes the models and decodes them in Python into `expected.json`. Most models carry
 //! the metadata of an export and no card.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use kilnsight::geometry::{azimuth_deg, distance_m};
 use serde_json::{Value, json};
@@ -134,7 +135,7 @@ fn write_card(space: &Workspace, model: &str, change: impl FnOnce(&mut Value)) {
 fn two_outputs_are_read_with_a_card() {
     let space = space();
     write_card(&space, "rf-detr", |card| {
-        card["kilnsight:head"] = json!("detr")
+        card["kilnsight:head"] = json!("detr");
     });
     assert_decoded(&space, "rf-detr");
 }
@@ -353,7 +354,7 @@ fn models_that_cannot_be_read_are_refused_by_name() {
     let mut add = |what: &str, options: &str| {
         let outcome = space.run(&format!("scan a.tif --out run --workers 1 {options}"));
         let code = outcome.code.unwrap();
-        said += &format!("{what}\n  {code}  {}", outcome.stderr);
+        write!(said, "{what}\n  {code}  {}", outcome.stderr).unwrap();
         assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:?}");
     };
     add("no ground size", "--model yolo-obb.onnx");
@@ -369,7 +370,7 @@ fn models_that_cannot_be_read_are_refused_by_name() {
         "--model yolo-obb.onnx --gsd 10 --device cuda:1",
     );
     write_card(&space, "yolo-obb", |card| {
-        card["kilnsight:head"] = json!("yolo")
+        card["kilnsight:head"] = json!("yolo");
     });
     add("a card of another head", "--model yolo-obb.onnx");
     write_card(&space, "mask", |card| {
