@@ -17,6 +17,9 @@ const MASK_COEFFICIENTS: usize = 32;
 /// End-to-end exports keep about this many boxes; a head of raw candidates has thousands.
 const END_TO_END_BOXES: i64 = 1000;
 
+/// Stands for a side that the file leaves open: more candidates than any model has.
+const OPEN: i64 = i64::MAX;
+
 /// The `yolo` head.
 #[derive(Debug, Clone, PartialEq)]
 pub struct YoloHead {
@@ -43,8 +46,10 @@ impl YoloHead {
         let tensor = TensorInfo::find_or_first(declared, self.output.as_deref())?;
         self.output = Some(tensor.name.clone());
         let [_, a, b] = tensor.sides("batch × (4 + classes) × candidates")?;
-        if a > 0 && b > 0 {
-            self.layout(a, b)
+        if a > 0 || b > 0 {
+            // A side that the file leaves open is the number of candidates.
+            let known = |side: i64| if side > 0 { side } else { OPEN };
+            self.layout(known(a), known(b))
                 .map_err(|why| format!("output `{}`: {why}", tensor.name))?;
         }
         Ok(())
@@ -112,7 +117,14 @@ impl YoloHead {
 
 /// What a tensor of sides `a` × `b` is, if not this head's.
 fn unfit(a: i64, b: i64, classes: i64) -> String {
-    let seen = format!("[batch, {a}, {b}] for {classes} classes");
+    let side = |side: i64| {
+        if side == OPEN {
+            "any".to_owned()
+        } else {
+            side.to_string()
+        }
+    };
+    let seen = format!("[batch, {}, {}] for {classes} classes", side(a), side(b));
     let extra = a - 4 - classes;
     if (b == 6 || b == 7) && a <= END_TO_END_BOXES {
         format!(
@@ -214,6 +226,7 @@ mod tests {
                 refused(116, 8400, 80),
                 refused(56, 8400, 1),
                 refused(9, 8400, 4),
+                refused(7, OPEN, 2),
             ]
             .join("\n")
         );
