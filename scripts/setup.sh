@@ -3,8 +3,8 @@
 #
 # usage: scripts/setup.sh [--dev]
 #
-#   --dev   also what the checks of scripts/test.sh need: cargo-nextest, and Python
-#           tools in the folder .venv
+#   --dev   also what the checks of scripts/test.sh need: cargo-nextest, Python tools in
+#           the folder .venv, and Chromium, which the volunteers' page is tested in
 #
 # On Debian 12 or newer the packages come from apt (as root, or through sudo). Elsewhere
 # install GDAL 3.6 to 3.12 with its headers, pkg-config, a C compiler and Python 3 with venv first.
@@ -68,6 +68,10 @@ have_system_packages() {
     command -v pkg-config >/dev/null || packages+=(pkg-config)
     pkg-config --exists "gdal >= $gdal_oldest" 2>/dev/null || packages+=(libgdal-dev)
     command -v ogrinfo >/dev/null || packages+=(gdal-bin)
+    if $dev; then
+        command -v chromium >/dev/null || packages+=(chromium)
+        command -v chromedriver >/dev/null || packages+=(chromium-driver)
+    fi
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
     if ! command -v curl >/dev/null && ! command -v cargo >/dev/null; then
         packages+=(curl)

@@ -15,6 +15,7 @@
 //! run         one scan and its directory
 //! evaluate    detections against labels
 //! verify      volunteers' votes ─► decisions with a known error
+//! serve       pages and an API for volunteers, the verified layer for map programs
 //! cli         the commands
 //! ```
 //!
@@ -29,6 +30,7 @@ pub mod layer;
 pub mod model;
 pub mod run;
 pub mod scene;
+pub mod serve;
 pub mod site;
 pub mod source;
 pub mod verify;

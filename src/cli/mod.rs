@@ -22,6 +22,7 @@ use crate::evaluate::EvaluateError;
 use crate::model::{LoadError, MetadataError};
 use crate::run::{LoadRunError, ScanError};
 use crate::scene::gdal_words;
+use crate::serve::ServeError;
 use crate::verify::VerifyError;
 
 /// Finds brick kilns and camp-like structures in satellite imagery.
@@ -139,6 +140,9 @@ impl ExitStatus {
                 VerifyError::Interrupted(_) => Self::Interrupted,
                 error => passing(error.is_passing()),
             };
+        }
+        if let Some(error) = error.downcast_ref::<ServeError>() {
+            return passing(error.is_passing());
         }
         if let Some(LoadRunError::Ledger(e)) = error.downcast_ref::<LoadRunError>() {
             return passing(e.is_passing());

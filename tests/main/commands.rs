@@ -17,6 +17,7 @@ fn help_of_every_command() {
         "evaluate",
         "verify",
         "verify consensus",
+        "verify serve",
         "doctor",
     ] {
         let name = format!("help {command}").trim().replace(' ', "_");

@@ -11,9 +11,11 @@
 )]
 
 // What the tests stand on: running the program, writing scenes, reading layers.
+mod browser;
 mod fixture;
 mod harness;
 mod layers;
+mod serve_client;
 mod server;
 
 // A scan from scene to sites: what is written, and whether it is right.
@@ -53,5 +55,11 @@ mod evaluate;
 mod consensus;
 // The small commands, the help, the manners on the command line.
 mod commands;
+// The server: starting and stopping, the API, who may do what, the map layer, the volunteers' page.
+mod serve;
+mod serve_api;
+mod serve_attacks;
+mod serve_ogc;
+mod serve_page;
 // The model and the demo scene that ship.
 mod shipped;

@@ -4,6 +4,7 @@ mod backup;
 mod consensus;
 mod init;
 mod replay;
+mod serve;
 mod status;
 
 use clap::Subcommand;
@@ -16,6 +17,8 @@ pub(super) enum VerifyCommand {
     Init(init::InitArgs),
     /// Take a further run into a project; sites that are known keep their votes
     Add(init::AddArgs),
+    /// Serve the queue: pages and an API for volunteers and researchers, the verified layer for map programs
+    Serve(serve::ServeArgs),
     /// Show how far a project is
     Status(status::StatusArgs),
     /// Find labels, error rates and agreement from any table of votes
@@ -32,6 +35,7 @@ pub(super) fn run(command: &VerifyCommand, common: &Common) -> anyhow::Result<Ex
     match command {
         VerifyCommand::Init(args) => init::init(args, common),
         VerifyCommand::Add(args) => init::add(args, common),
+        VerifyCommand::Serve(args) => serve::run(args),
         VerifyCommand::Status(args) => status::run(args),
         VerifyCommand::Consensus(args) => consensus::run(args, common),
         VerifyCommand::Replay(args) => replay::run(args),
