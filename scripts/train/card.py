@@ -8,9 +8,9 @@ from network import SIZE_MULTIPLE
 
 VERSION = "1.0.0"
 REFLECTANCE = (0.02, 0.3)
-"""Reflectances that go to the ends of the input's range. Taken as reflectance × 10,000, the background tiles then have
-their median at 0.30 and their 98th percentile at 0.60 of the range; the labelled tiles, stretched by
-their source, have them at about 0.2 and 0.6."""
+"""Reflectances that go to the ends of the input's range. Taken as reflectance x 10,000, the
+background tiles then have their median at 0.30 and their 98th percentile at 0.60 of the range; the
+labelled tiles, stretched by their source, have them at about 0.2 and 0.6."""
 COLUMNS = (
     *("district", "tiles", "kilns", "AP within 50 m", "AP@0.3", "AP@0.5"),
     *("recall", "precision", "F1", f"recall at {LOW_SCORE}"),
@@ -187,8 +187,8 @@ other scenes by the same program: this shows that the parts fit together, not ac
   {LOW_SCORE} keeps {pale["recall_at_low_score"]["value"]:.0%}. There, lower the score.
 - Places unlike the Ganges plain and delta.
 - Other ground resolutions than 10 m, other bands than red, green, blue.
-- Scenes whose reflectance is known are read through the range of reflectance in `model.json`, others
-  of 16 bits through its stretch. The range was set on the background tiles; it has not been
+- Scenes whose reflectance is known are read through the range of reflectance in `model.json`,
+  others of 16 bits through its stretch. The range was set on the background tiles; it has not been
   measured on scenes with labelled kilns, since the labelled tiles are stretched by their source.
 - Telling the type of a kiln: it is not predicted.
 - Scores are not probabilities: they are not calibrated.

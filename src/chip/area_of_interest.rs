@@ -3,7 +3,9 @@
 use gdal::spatial_ref::{AxisMappingStrategy, CoordTransform};
 use gdal::vector::LayerAccess;
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
-use geo::{BooleanOps, BoundingRect, Contains, Intersects, MultiPolygon, Polygon, coord};
+use geo::{
+    Area, BooleanOps, BoundingRect, Contains, Intersects, MultiPolygon, Polygon, Translate, coord,
+};
 use thiserror::Error;
 
 use super::plan::PixelRect;
@@ -44,7 +46,7 @@ pub enum AoiError {
     },
     /// A box whose corners are swapped.
     #[error(
-        "`{given}` is not a box: write `west,south,east,north` in degrees, with west < east and south < north"
+        "`{given}` is not a box: write `west,south,east,north` in degrees, with south < north; west > east crosses the antimeridian"
     )]
     Box {
         /// As given.
@@ -83,21 +85,29 @@ impl AreaOfInterest {
             .collect();
         let polygons = match numbers.as_deref() {
             Some(&[west, south, east, north]) => {
-                let ordered = west < east && south < north;
-                if !(ordered && west >= -180.0 && east <= 180.0 && south >= -90.0 && north <= 90.0)
-                {
+                let on_earth = [west, east].iter().all(|lon| lon.abs() <= 180.0)
+                    && [south, north].iter().all(|lat| lat.abs() <= 90.0);
+                if !(on_earth && west != east && south < north) {
                     return Err(AoiError::Box {
                         given: given.to_owned(),
                     });
                 }
-                let ring = [
-                    (west, south),
-                    (east, south),
-                    (east, north),
-                    (west, north),
-                    (west, south),
-                ];
-                MultiPolygon::new(vec![Polygon::new(ring.to_vec().into(), vec![])])
+                let degrees = |west: f64, east: f64| {
+                    geo::Rect::new(coord! { x: west, y: south }, coord! { x: east, y: north })
+                        .to_polygon()
+                };
+                // As in RFC 7946, 5.2.
+                let parts = if west < east {
+                    vec![degrees(west, east)]
+                } else {
+                    vec![degrees(west, 180.0), degrees(-180.0, east)]
+                };
+                MultiPolygon::new(
+                    parts
+                        .into_iter()
+                        .filter(|part| part.unsigned_area() > 0.0)
+                        .collect(),
+                )
             }
             Some([_, _, ..]) => {
                 return Err(AoiError::Box {
@@ -124,7 +134,14 @@ impl AreaOfInterest {
         };
         // Far-away parts may lie where the scene's projection is not defined: cut them off first.
         let near = scene_bounds(scene, georeference).map_err(failed)?;
-        let clipped = self.polygons.intersection(&MultiPolygon::new(vec![near]));
+        let clipped: Vec<Polygon> = [-360.0, 0.0, 360.0]
+            .into_iter()
+            .flat_map(|turn| {
+                let here = near.translate(-turn, 0.0);
+                (self.polygons.intersection(&here).0.into_iter())
+                    .map(move |part| part.translate(turn, 0.0))
+            })
+            .collect();
         let ring_to_pixels = |ring: &geo::LineString| -> Result<geo::LineString, AoiError> {
             let places: Vec<LonLat> = densified(ring)
                 .into_iter()
@@ -181,18 +198,32 @@ impl SceneArea {
     }
 }
 
-/// A rectangle in degrees round a scene, a little larger than it.
+/// A rectangle in degrees round a scene, a little larger than it. Its longitudes may run on past ±180, over one turn at
+/// most.
 fn scene_bounds(scene: &Scene, georeference: &Georeference) -> Result<Polygon, GeoreferenceError> {
     const STEPS: usize = 32;
     let (w, h) = (scene.width as f64, scene.height as f64);
-    let edge: Vec<PixelPoint> = (0..STEPS)
-        .flat_map(|i| {
-            let t = i as f64 / STEPS as f64;
-            [(t * w, 0.0), (w, t * h), (w - t * w, h), (0.0, h - t * h)]
-                .map(|(x, y)| PixelPoint { x, y })
+    let edge: Vec<PixelPoint> = (0..4 * STEPS)
+        .map(|i| {
+            let t = (i % STEPS) as f64 / STEPS as f64;
+            let (x, y) = match i / STEPS {
+                0 => (t * w, 0.0),
+                1 => (w, t * h),
+                2 => (w - t * w, h),
+                _ => (0.0, h - t * h),
+            };
+            PixelPoint { x, y }
         })
         .collect();
-    let places = georeference.to_lonlat(&edge)?;
+    let mut places = georeference.to_lonlat(&edge)?;
+    let mut previous = places.first().map_or(0.0, |p| p.lon);
+    let first = previous;
+    for place in &mut places {
+        previous += (place.lon - previous + 540.0).rem_euclid(360.0) - 180.0;
+        place.lon = previous;
+    }
+    let goes_round =
+        (previous + (first - previous + 540.0).rem_euclid(360.0) - 180.0 - first).abs() > 180.0;
     let range = |value: fn(&LonLat) -> f64| {
         places
             .iter()
@@ -203,11 +234,26 @@ fn scene_bounds(scene: &Scene, georeference: &Georeference) -> Result<Polygon, G
     };
     let ((west, east), (south, north)) = (range(|p| p.lon), range(|p| p.lat));
     let (mx, my) = ((east - west) * 0.02 + 1e-6, (north - south) * 0.02 + 1e-6);
-    Ok(geo::Rect::new(
-        coord! { x: west - mx, y: south - my },
-        coord! { x: east + mx, y: north + my },
-    )
-    .to_polygon())
+    let (mut west, mut east) = (west - mx, east + mx);
+    let (mut south, mut north) = ((south - my).max(-90.0), (north + my).min(90.0));
+    if goes_round || east - west > 360.0 {
+        let middle = f64::midpoint(west, east);
+        (west, east) = (middle - 180.0, middle + 180.0);
+    }
+    if let Some(middle) = georeference.middle_lon() {
+        // The turn that the scene's own longitudes are in.
+        let turns = ((f64::midpoint(west, east) - middle) / 360.0).round() * 360.0;
+        (west, east) = (west - turns, east - turns);
+    }
+    if goes_round {
+        // The scene holds the pole on whose side it lies.
+        if north + south > 0.0 {
+            north = 90.0;
+        } else {
+            south = -90.0;
+        }
+    }
+    Ok(geo::Rect::new(coord! { x: west, y: south }, coord! { x: east, y: north }).to_polygon())
 }
 
 /// The ring with long edges divided.

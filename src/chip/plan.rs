@@ -235,15 +235,20 @@ impl ChipPlan {
                 gsd_m: spec.gsd_m,
             });
         }
+        let (width, height) = (scene.width as f64, scene.height as f64);
+        // The last row of a grid may reach beyond a pole, where pixels have no size.
+        let inside = 1.5_f64.min(height / 2.0);
         let scale_at = |y: f64| -> Result<(f64, f64), PlanError> {
             let (x_m, y_m) = scene
                 .ground_scale
-                .at_row(georeference, scene.width, y.min(scene.height as f64))
+                .at_row(georeference, scene.width, y.clamp(inside, height - inside))
                 .map_err(|source| PlanError::Georeference {
                     scene: scene.id.clone(),
                     source,
                 })?;
-            let scale = (spec.gsd_m / x_m, spec.gsd_m / y_m);
+            // Towards a pole a pixel of degrees has no width left: a whole row of them is one model pixel at most.
+            let across = if x_m > 0.0 { spec.gsd_m / x_m } else { width };
+            let scale = (across.min(width), spec.gsd_m / y_m);
             if scale.0.is_finite() && scale.1.is_finite() && scale.0 > 0.0 && scale.1 > 0.0 {
                 Ok(scale)
             } else {
@@ -263,7 +268,6 @@ impl ChipPlan {
             limit: MAX_CHIPS,
         };
 
-        let (width, height) = (scene.width as f64, scene.height as f64);
         let middle = scale_at(height / 2.0)?;
         let size = (
             chip_side(width / middle.0, spec),

@@ -20,6 +20,7 @@ fn scene(width: usize, height: usize, pixel_m: f64) -> Scene {
         crs: "EPSG:32631".into(),
         crs_wkt: SpatialRef::from_epsg(32631).unwrap().to_wkt().unwrap(),
         geotransform: [500_000.0, pixel_m, 0.0, 200_000.0, 0.0, -pixel_m],
+        georeferencing: "geotransform".into(),
         gsd_m: [pixel_m; 2],
         ground_scale: GroundScale::Uniform {
             x_m: pixel_m,

@@ -96,9 +96,9 @@ fn gdal_finding() -> Result<String, String> {
 fn proj_finding() -> Result<String, String> {
     use gdal::spatial_ref::SpatialRef;
     let utm = SpatialRef::from_epsg(32631).and_then(|crs| crs.to_wkt());
-    match utm
-        .map(|wkt| crate::scene::Georeference::new([500_000.0, 10.0, 0.0, 0.0, 0.0, -10.0], &wkt))
-    {
+    match utm.map(|wkt| {
+        crate::scene::Georeference::new([500_000.0, 10.0, 0.0, 0.0, 0.0, -10.0], (1, 1), &wkt)
+    }) {
         Ok(Ok(_)) => Ok("transforms coordinates".to_owned()),
         Ok(Err(error)) => Err(format!(
             "{error}: install proj-data, and unset PROJ_LIB if it is set"

@@ -16,6 +16,19 @@ impl ChipSet {
         self.words[word] |= 1 << (chip % 64);
     }
 
+    /// Number of chips in the set.
+    pub fn len(&self) -> usize {
+        self.words
+            .iter()
+            .map(|word| word.count_ones() as usize)
+            .sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Whether a chip is in the set.
     pub fn contains(&self, chip: usize) -> bool {
         self.words
@@ -36,5 +49,6 @@ mod tests {
         }
         let held: Vec<usize> = (0..2000).filter(|c| set.contains(*c)).collect();
         assert_eq!(held, [0, 63, 64, 1000]);
+        assert_eq!(set.len(), 4);
     }
 }

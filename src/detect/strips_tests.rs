@@ -22,6 +22,7 @@ fn planned(size: (usize, usize), block: u64, gsd_m: f64) -> PlannedScene {
         crs: "EPSG:32631".into(),
         crs_wkt: SpatialRef::from_epsg(32631).unwrap().to_wkt().unwrap(),
         geotransform: [500_000.0, 10.0, 0.0, 200_000.0, 0.0, -10.0],
+        georeferencing: "geotransform".into(),
         gsd_m: [10.0; 2],
         ground_scale: GroundScale::Uniform {
             x_m: 10.0,

@@ -17,7 +17,12 @@ pub(super) fn path() -> &'static Path {
 /// A grid of 10 m in UTM 31 north.
 pub(super) fn utm() -> Georeference {
     let wkt = SpatialRef::from_epsg(32631).unwrap().to_wkt().unwrap();
-    Georeference::new([500_000.0, 10.0, 0.0, 200_000.0, 0.0, -10.0], &wkt).unwrap()
+    Georeference::new(
+        [500_000.0, 10.0, 0.0, 200_000.0, 0.0, -10.0],
+        (1000, 1000),
+        &wkt,
+    )
+    .unwrap()
 }
 
 /// A box whose centre lies some metres east and north of the tests' place.

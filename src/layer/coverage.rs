@@ -11,7 +11,7 @@ use super::{Feature, Ring};
 use crate::chip::{AreaOfInterest, Chip, PixelRect, SceneArea};
 use crate::detect::{CELLS, Cell, ChipRecord, ChipStatus, PlaceError, PlannedScene};
 use crate::geometry::{LonLat, PixelPoint};
-use crate::scene::{Georeference, GeoreferenceError};
+use crate::scene::{Georeference, GeoreferenceError, GroundScale};
 
 /// What a patch of ground is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -252,12 +252,18 @@ pub fn outside(area: &AreaOfInterest, scenes: &[PlannedScene]) -> Result<Vec<Pat
     Ok(patches.filter(|patch| patch.area_km2 >= 1e-4).collect())
 }
 
-/// Longest edge, in scene pixels, that is taken as straight on the ground: a chip.
+/// Longest edge, in scene pixels, that is taken as straight on the ground: a chip or 100 km. Where ground sizes change,
+/// also an eighth of the scene: a chip near a pole may go round it.
 fn longest_edge(planned: &PlannedScene) -> f64 {
-    planned
-        .plan
-        .chip(0)
-        .map_or(256.0, |chip| chip.window.width.max(chip.window.height))
+    const STRAIGHT_M: f64 = 100_000.0;
+    let chip =
+        (planned.plan.chip(0)).map_or(256.0, |chip| chip.window.width.max(chip.window.height));
+    let [x_m, y_m] = planned.scene.gsd_m;
+    let straight = chip.min(STRAIGHT_M / x_m.max(y_m)).max(1.0);
+    match planned.scene.ground_scale {
+        GroundScale::Uniform { .. } => straight,
+        GroundScale::ByRow => straight.min((planned.scene.width as f64 / 8.0).max(1.0)),
+    }
 }
 
 fn patch(

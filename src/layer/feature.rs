@@ -43,10 +43,12 @@ impl Feature {
     }
 }
 
-/// A ring whose longitudes follow one another without jumps, starting within half a turn of `origin`.
+/// A ring whose longitudes follow one another without jumps, starting within half a turn of `origin`. A ring that goes
+/// round a pole is closed along it.
 fn unwrapped(ring: &[LonLat], origin: f64) -> geo::LineString {
     let mut previous = origin;
-    ring.iter()
+    let mut line: Vec<geo::Coord> = ring
+        .iter()
         .map(|p| {
             previous += (p.lon - previous + 540.0).rem_euclid(360.0) - 180.0;
             // Adding and subtracting whole turns costs a rounding: keep the number where there was no jump.
@@ -57,7 +59,21 @@ fn unwrapped(ring: &[LonLat], origin: f64) -> geo::LineString {
             };
             coord! { x: lon, y: p.lat }
         })
-        .collect()
+        .collect();
+    if let (Some(&first), Some(&last)) = (line.first(), line.last()) {
+        let closing = (first.x - last.x + 540.0).rem_euclid(360.0) - 180.0;
+        let turn = last.x + closing - first.x;
+        if turn.abs() > 180.0 {
+            let north = line.iter().map(|c| c.y).sum::<f64>() > 0.0;
+            let pole = if north { 90.0 } else { -90.0 };
+            line.extend([
+                coord! { x: first.x + turn, y: first.y },
+                coord! { x: first.x + turn, y: pole },
+                coord! { x: first.x, y: pole },
+            ]);
+        }
+    }
+    line.into()
 }
 
 fn split(polygon: &Polygon, parts: &mut Vec<Polygon>) {
@@ -65,15 +81,21 @@ fn split(polygon: &Polygon, parts: &mut Vec<Polygon>) {
         return;
     };
     let (west, east) = (bounds.min().x, bounds.max().x);
-    if west >= -180.0 && east <= 180.0 {
+    // On which side of a shape wider than half the Earth its inside lies is not told by its outline.
+    let wide = east - west > 180.0;
+    if west >= -180.0 && east <= 180.0 && !wide {
         parts.push(polygon.clone());
         return;
     }
-    for turn in -1..=1 {
-        let offset = f64::from(turn) * 360.0;
+    let step = if wide { 90 } else { 360 };
+    for band in (-540..540).step_by(step) {
+        let offset = f64::from((band + 180_i32).div_euclid(360)) * 360.0;
         // No wider than needed: intersections are computed on a grid as fine as the shapes are small, and
         // over the whole Earth that grid would show in the seventh decimal.
-        let (from, to) = (west.max(offset - 180.0), east.min(offset + 180.0));
+        let (from, to) = (
+            west.max(f64::from(band)),
+            east.min(f64::from(band) + step as f64),
+        );
         if from >= to {
             continue;
         }
@@ -82,17 +104,55 @@ fn split(polygon: &Polygon, parts: &mut Vec<Polygon>) {
             coord! { x: to, y: bounds.max().y },
         );
         let inside: MultiPolygon = polygon.intersection(&band.to_polygon());
-        parts.extend(inside.into_iter().map(|mut part| {
-            part.exterior_mut(|ring| ring.0.iter_mut().for_each(|c| c.x -= offset));
-            part.interiors_mut(|rings| {
-                rings
-                    .iter_mut()
-                    .flat_map(|r| &mut r.0)
-                    .for_each(|c| c.x -= offset);
-            });
+        parts.extend(inside.into_iter().filter(is_no_sliver).map(|mut part| {
+            if wide {
+                part = with_short_edges(&part);
+            }
+            // Intersections are exact to their grid only, which may reach a hair beyond the ends of the Earth.
+            let place = |ring: &mut geo::LineString| {
+                for c in &mut ring.0 {
+                    c.x = (c.x - offset).clamp(-180.0, 180.0);
+                    c.y = c.y.clamp(-90.0, 90.0);
+                }
+            };
+            part.exterior_mut(place);
+            part.interiors_mut(|rings| rings.iter_mut().for_each(place));
             part
         }));
     }
+}
+
+/// Whether something of a part is left when it is written with seven decimals. A shape that was cut at the antimeridian
+/// before may reach a hair beyond it.
+fn is_no_sliver(part: &Polygon) -> bool {
+    const DEG: f64 = 2e-7;
+    part.bounding_rect()
+        .is_some_and(|bounds| bounds.width() >= DEG && bounds.height() >= DEG)
+}
+
+/// The polygon with a corner every degree: a parallel is straight here but no shortest way on the Earth, by which
+/// areas are measured. At a pole all longitudes are one place.
+fn with_short_edges(polygon: &Polygon) -> Polygon {
+    let shortened = |ring: &geo::LineString| -> geo::LineString {
+        let mut line: Vec<geo::Coord> = Vec::new();
+        for edge in ring.lines() {
+            let at_pole = edge.start.y.abs() >= 90.0 && edge.end.y.abs() >= 90.0;
+            let pieces = if at_pole {
+                1.0
+            } else {
+                edge.dx().abs().ceil().max(1.0)
+            };
+            line.extend(
+                (0..pieces as usize).map(|i| edge.start + edge.delta() * (i as f64 / pieces)),
+            );
+        }
+        line.extend(ring.0.last());
+        line.into()
+    };
+    Polygon::new(
+        shortened(polygon.exterior()),
+        polygon.interiors().iter().map(shortened).collect(),
+    )
 }
 
 fn orient(polygon: &mut Polygon) {
@@ -138,6 +198,40 @@ mod tests {
                 .flat_map(|p| p.exterior().coords())
                 .all(|c| c.x.abs() <= 180.0)
         );
+    }
+
+    #[test]
+    fn a_hair_beyond_the_antimeridian_is_no_part() {
+        let square = ring(&[
+            (179.0, 0.0),
+            (180.0, 0.0),
+            (-179.999_999_99, 1.0),
+            (179.0, 1.0),
+        ]);
+        assert_eq!(
+            Feature::of_ring(square, Map::new()).split_polygons().len(),
+            1
+        );
+    }
+
+    #[test]
+    fn a_ring_round_a_pole_holds_it() {
+        use geo::GeodesicArea;
+        for (lat, clockwise) in [(80.0, false), (80.0, true), (-80.0, false)] {
+            let mut points: Vec<(f64, f64)> =
+                (0..72).map(|i| (f64::from(i) * 5.0 - 178.0, lat)).collect();
+            if clockwise {
+                points.reverse();
+            }
+            let parts = Feature::of_ring(ring(&points), Map::new()).split_polygons();
+            let inside = |c: &geo::Coord| c.x.abs() <= 180.0 && c.y.abs() <= 90.0;
+            assert!(parts.iter().all(|p| p.exterior().coords().all(inside)));
+            let area: f64 = parts.iter().map(GeodesicArea::geodesic_area_unsigned).sum();
+            // A cap of ten degrees: 2 π R² (1 − sin 80°) on the sphere.
+            assert!((area / 3.89e12 - 1.0).abs() < 0.02, "{area}");
+            let signed: f64 = parts.iter().map(Area::signed_area).sum();
+            assert!((signed - 3600.0).abs() < 1e-6, "{signed}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A scan from beginning to end.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -281,7 +281,16 @@ fn detect(
     } = inference;
     let (mut total, mut resumed) = (0u64, 0u64);
     for scene in planned {
-        for chip in scene.plan.chips().filter(|chip| scene.is_wanted(chip)) {
+        if scene.area.is_none() {
+            total += scene.plan.len() as u64;
+            resumed += scene.finished.len() as u64;
+            continue;
+        }
+        let going = scene
+            .plan
+            .chips()
+            .take_while(|_| !stop.load(Ordering::Relaxed));
+        for chip in going.filter(|chip| scene.is_wanted(chip)) {
             total += 1;
             resumed += u64::from(scene.finished.contains(chip.index));
         }

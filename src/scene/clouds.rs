@@ -72,6 +72,11 @@ pub struct CloudOptions {
 }
 
 impl CloudOptions {
+    /// Whether the mask is a band of the scene itself.
+    pub(super) fn is_own_band(&self) -> bool {
+        (self.mask.as_deref()).is_some_and(|mask| mask.starts_with("band:"))
+    }
+
     /// The mask of a scene at `path`, which GDAL opens as `raster` and has open as `dataset`: as the user says, else
     /// `stated`, the one that its product names.
     pub(super) fn mask_of(

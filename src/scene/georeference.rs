@@ -38,25 +38,39 @@ pub enum GeoreferenceError {
 pub struct Georeference {
     geotransform: [f64; 6],
     inverse: [f64; 6],
+    /// Longitude of the middle of a scene in degrees. Such a scene may count on past ±180: in which turn a longitude
+    /// lies is told by how near it is to this.
+    middle_lon: Option<f64>,
     to_wgs84: CoordTransform,
     from_wgs84: CoordTransform,
 }
 
 impl Georeference {
-    /// From a GDAL geotransform (pixel corner convention) and the WKT of its CRS.
-    pub fn new(geotransform: [f64; 6], crs_wkt: &str) -> Result<Self, GeoreferenceError> {
+    /// From a GDAL geotransform (pixel corner convention), the columns and rows of the scene, and the WKT of its CRS.
+    pub fn new(
+        geotransform: [f64; 6],
+        size: (usize, usize),
+        crs_wkt: &str,
+    ) -> Result<Self, GeoreferenceError> {
         let inverse = geotransform
             .invert()
             .map_err(|_singular| GeoreferenceError::Singular(geotransform))?;
         let mut crs = SpatialRef::from_wkt(crs_wkt).map_err(GeoreferenceError::Crs)?;
         crs.set_axis_mapping_strategy(AxisMappingStrategy::TraditionalGisOrder);
         let wgs84 = wgs84().map_err(GeoreferenceError::Crs)?;
+        let middle = geotransform.apply(size.0 as f64 / 2.0, size.1 as f64 / 2.0);
         Ok(Self {
             geotransform,
             inverse,
+            middle_lon: crs.is_geographic().then_some(middle.0),
             to_wgs84: CoordTransform::new(&crs, &wgs84).map_err(GeoreferenceError::Crs)?,
             from_wgs84: CoordTransform::new(&wgs84, &crs).map_err(GeoreferenceError::Crs)?,
         })
+    }
+
+    /// Longitude of the middle of a scene in degrees, as the scene counts it.
+    pub(crate) fn middle_lon(&self) -> Option<f64> {
+        self.middle_lon
     }
 
     /// Places of pixel positions.
@@ -65,6 +79,12 @@ impl Georeference {
             .iter()
             .map(|p| self.geotransform.apply(p.x, p.y))
             .unzip();
+        if self.middle_lon.is_some() {
+            // The rows of a grid of pixel centres may reach half a pixel beyond a pole.
+            for lat in &mut y {
+                *lat = lat.clamp(-90.0, 90.0);
+            }
+        }
         transform(&self.to_wgs84, &mut x, &mut y)?;
         Ok(x.into_iter()
             .zip(y)
@@ -76,6 +96,16 @@ impl Georeference {
     pub fn to_pixels(&self, places: &[LonLat]) -> Result<Vec<PixelPoint>, GeoreferenceError> {
         let (mut x, mut y): (Vec<f64>, Vec<f64>) = places.iter().map(|p| (p.lon, p.lat)).unzip();
         transform(&self.from_wgs84, &mut x, &mut y)?;
+        if let Some(middle) = self.middle_lon {
+            // Whole turns only: a longitude that needs none stays as it is to the last bit, and so does one on the
+            // edge of a scene that goes round the Earth.
+            for lon in &mut x {
+                let turns = (*lon - middle) / 360.0;
+                if turns.abs() > 0.5 + 1e-9 {
+                    *lon -= turns.round() * 360.0;
+                }
+            }
+        }
         Ok(x.into_iter()
             .zip(y)
             .map(|(x, y)| {
@@ -121,7 +151,8 @@ mod tests {
     /// A north-up UTM 31N grid of 10 m, in the Gulf of Guinea.
     fn utm() -> Georeference {
         let wkt = SpatialRef::from_epsg(32631).unwrap().to_wkt().unwrap();
-        Georeference::new([500_000.0, 10.0, 0.0, 200_000.0, 0.0, -10.0], &wkt).unwrap()
+        let geotransform = [500_000.0, 10.0, 0.0, 200_000.0, 0.0, -10.0];
+        Georeference::new(geotransform, (20_000, 20_000), &wkt).unwrap()
     }
 
     #[test]
@@ -150,7 +181,8 @@ mod tests {
     #[test]
     fn an_axis_order_of_latitude_first_does_not_swap_coordinates() {
         let wkt = SpatialRef::from_epsg(4326).unwrap().to_wkt().unwrap();
-        let degrees = Georeference::new([78.0, 1e-4, 0.0, 27.0, 0.0, -1e-4], &wkt).unwrap();
+        let geotransform = [78.0, 1e-4, 0.0, 27.0, 0.0, -1e-4];
+        let degrees = Georeference::new(geotransform, (100, 100), &wkt).unwrap();
         let place = degrees.to_lonlat(&[PixelPoint::new(0.0, 0.0)]).unwrap()[0];
         assert_eq!((place.lon, place.lat), (78.0, 27.0));
     }
@@ -159,8 +191,39 @@ mod tests {
     fn a_flat_geotransform_is_refused() {
         let wkt = SpatialRef::from_epsg(32631).unwrap().to_wkt().unwrap();
         assert!(matches!(
-            Georeference::new([0.0; 6], &wkt),
+            Georeference::new([0.0; 6], (10, 10), &wkt),
             Err(GeoreferenceError::Singular(_))
         ));
+    }
+
+    #[test]
+    fn rows_beyond_a_pole_lie_on_it() {
+        let wkt = SpatialRef::from_epsg(4326).unwrap().to_wkt().unwrap();
+        let geotransform = [-180.05, 0.1, 0.0, 90.05, 0.0, -0.1];
+        let globe = Georeference::new(geotransform, (3600, 1801), &wkt).unwrap();
+        let places = globe
+            .to_lonlat(&[PixelPoint::new(10.0, 0.0), PixelPoint::new(10.0, 1801.0)])
+            .unwrap();
+        assert_eq!((places[0].lat, places[1].lat), (90.0, -90.0));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn degrees_may_begin_anywhere_and_run_on_past_the_antimeridian(
+            west in -360.0..360.0f64,
+            width in 1.0..359.0f64,
+            x in 0.0..1.0f64,
+            y in 0.0..1.0f64,
+        ) {
+            let wkt = SpatialRef::from_epsg(4326).unwrap().to_wkt().unwrap();
+            let pixel = width / 1000.0;
+            let georeference =
+                Georeference::new([west, pixel, 0.0, 40.0, 0.0, -0.01], (1000, 500), &wkt).unwrap();
+            let given = PixelPoint::new(x * 1000.0, y * 500.0);
+            let place = georeference.to_lonlat(&[given]).unwrap()[0];
+            proptest::prop_assert!(place.lon.abs() <= 180.0);
+            let back = georeference.to_pixels(&[place]).unwrap()[0];
+            proptest::prop_assert!((back.x - given.x).hypot(back.y - given.y) < 1e-6, "{back:?}");
+        }
     }
 }

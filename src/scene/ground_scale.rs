@@ -97,6 +97,7 @@ mod tests {
     fn georeference(epsg: u32, geotransform: [f64; 6]) -> Georeference {
         Georeference::new(
             geotransform,
+            (1000, 1000),
             &SpatialRef::from_epsg(epsg).unwrap().to_wkt().unwrap(),
         )
         .unwrap()

@@ -10,6 +10,7 @@ mod bands;
 mod clouds;
 mod content;
 mod date;
+mod geolocate;
 mod georeference;
 mod ground_scale;
 mod open;

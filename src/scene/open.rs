@@ -4,7 +4,6 @@ use std::path::Path;
 
 use gdal::errors::GdalError;
 use gdal::raster::GdalDataType;
-use gdal::spatial_ref::SpatialRef;
 use gdal::{Dataset, Metadata};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -13,12 +12,13 @@ use super::bands::{BandError, pick_bands};
 use super::clouds::{CloudOptions, CloudReader};
 use super::content::{content_of_dataset, content_of_raster};
 use super::date::{DateOrigin, SceneDate, date_in_name, date_in_tags};
+use super::geolocate::{Location, locate};
 use super::georeference::{Georeference, GeoreferenceError};
 use super::ground_scale::GroundScale;
 use super::radiometry::{Radiometry, ScalingOrigin};
 use super::remote::{means_away, open_dataset, redacted};
 use super::source::{BandScaling, CloudMask, SceneSource, without_secrets_if_any};
-use super::validity::{NodataOption, ValidityRule};
+use super::validity::{NodataOption, ValidityRule, alpha_band};
 
 /// Why a file cannot serve as a scene.
 #[derive(Debug, Error)]
@@ -56,6 +56,14 @@ pub enum SceneError {
         path: String,
         /// What is missing.
         what: &'static str,
+    },
+    /// Ground control points or RPC that cannot be used.
+    #[error("`{path}` cannot be warped to where it lies: {reason}")]
+    NotWarped {
+        /// The path as given.
+        path: String,
+        /// GDAL's reason.
+        reason: String,
     },
     /// A georeference that cannot be used.
     #[error("`{path}`: {source}")]
@@ -179,6 +187,8 @@ pub struct Scene {
     pub crs_wkt: String,
     /// GDAL geotransform: x = g0 + column g1 + row g2, y = g3 + column g4 + row g5.
     pub geotransform: [f64; 6],
+    /// Where the place of the pixels comes from, in words: a geotransform, control points, RPC.
+    pub georeferencing: String,
     /// Ground size of a pixel at the middle of the scene: metres along x and y.
     pub gsd_m: [f64; 2],
     /// Whether that size holds everywhere.
@@ -234,26 +244,17 @@ impl Scene {
                 hint,
             });
         }
-        let (width, height) = dataset.raster_size();
-        let (geotransform, crs) = locate(&dataset, path)?;
-        let in_georeference = |source| SceneError::Georeference {
+        let in_raster = |source| SceneError::NotARaster {
             path: path.to_owned(),
             source,
         };
-        let crs_wkt = crs
-            .to_wkt()
-            .map_err(|e| in_georeference(GeoreferenceError::Crs(e)))?;
-        let georeference = Georeference::new(geotransform, &crs_wkt).map_err(in_georeference)?;
-        let metres_per_unit = crs.is_projected().then(|| crs.linear_units());
-        let ground_scale = GroundScale::of(
-            &georeference,
-            &geotransform,
-            (width, height),
-            metres_per_unit,
-        );
-        let gsd = ground_scale
-            .at_row(&georeference, width, height as f64 / 2.0)
-            .map_err(in_georeference)?;
+        let location = locate(&dataset, path, options.nodata)?;
+        let warped = (location.warp.as_ref())
+            .map(|warp| Dataset::open(&warp.raster))
+            .transpose()
+            .map_err(in_raster)?;
+        let opened = warped.as_ref().unwrap_or(&dataset);
+        let grid = Grid::of(opened, &location, path)?;
 
         let bands = pick_bands(&dataset, &options.wanted_bands, options.bands.as_deref()).map_err(
             |source| SceneError::Bands {
@@ -261,36 +262,39 @@ impl Scene {
                 source,
             },
         )?;
-        let in_raster = |source| SceneError::NotARaster {
-            path: path.to_owned(),
-            source,
-        };
         let data_type = common_type(&dataset, &bands, path)?;
-        let validity = ValidityRule::of(&dataset, &bands, options.nodata).map_err(in_raster)?;
-        let blocks = block_layout(&dataset, &bands).map_err(in_raster)?;
+        // The warper has told empty pixels already, by the same rules, and marks them in a band of its own.
+        let validity = match warped.as_ref().and_then(alpha_band) {
+            Some(alpha) => ValidityRule::AlphaBand(alpha),
+            None => ValidityRule::of(&dataset, &bands, options.nodata).map_err(in_raster)?,
+        };
+        let blocks = block_layout(opened, &bands).map_err(in_raster)?;
 
         let scaling = known_scaling(source, &dataset, &bands);
+        let of_classes = match &location.warp {
+            Some(warp) if options.clouds.is_own_band() => {
+                warp.of_classes(&dataset).map_err(in_raster)?
+            }
+            _ => source.raster().to_owned(),
+        };
         let clouds =
-            (options.clouds).mask_of(path, source.raster(), &dataset, source.clouds.as_ref())?;
+            (options.clouds).mask_of(path, &of_classes, &dataset, source.clouds.as_ref())?;
         let date = date_of(source, options, &dataset);
 
         let scene = Self {
             id: source.id.clone().unwrap_or_else(|| file_stem(path)),
             path: path.to_owned(),
-            raster: source.raster.clone(),
+            raster: (location.warp.map(|warp| warp.raster)).or_else(|| source.raster.clone()),
             date: date.as_ref().map(|date| date.day.clone()),
             date_origin: date.map(|date| date.origin),
-            width,
-            height,
-            crs: crs
-                .authority()
-                .ok()
-                .or_else(|| crs.name())
-                .unwrap_or_else(|| "unnamed".to_owned()),
-            crs_wkt,
-            geotransform,
-            gsd_m: [gsd.0, gsd.1],
-            ground_scale,
+            width: grid.size.0,
+            height: grid.size.1,
+            crs: grid.crs,
+            crs_wkt: grid.crs_wkt,
+            geotransform: location.geotransform,
+            georeferencing: location.origin,
+            gsd_m: grid.gsd_m,
+            ground_scale: grid.ground_scale,
             data_type,
             validity,
             scaling_origin: scaling.as_ref().map(|(origin, _)| *origin),
@@ -316,7 +320,8 @@ impl Scene {
 
     /// The mapping between pixels and WGS 84, for this thread.
     pub fn georeference(&self) -> Result<Georeference, SceneError> {
-        Georeference::new(self.geotransform, &self.crs_wkt).map_err(|source| {
+        let size = (self.width, self.height);
+        Georeference::new(self.geotransform, size, &self.crs_wkt).map_err(|source| {
             SceneError::Georeference {
                 path: self.path.clone(),
                 source,
@@ -347,25 +352,42 @@ fn date_of(source: &SceneSource, options: &SceneOptions, dataset: &Dataset) -> O
         .or_else(|| date_in_name(name()?).map(by(DateOrigin::FileName)))
 }
 
-fn locate(dataset: &Dataset, path: &str) -> Result<([f64; 6], SpatialRef), SceneError> {
-    let none = |what| SceneError::NoGeoreference {
-        path: path.to_owned(),
-        what,
-    };
-    let geotransform = dataset.geo_transform().map_err(|_none| {
-        if dataset.gcps().is_empty() {
-            none("no geotransform")
-        } else {
-            none("ground control points only, no geotransform")
-        }
-    })?;
-    let crs = dataset
-        .spatial_ref()
-        .map_err(|_none| none("no coordinate reference system"))?;
-    if crs.is_local() {
-        return Err(none("a local coordinate system that is tied to no place"));
+/// The pixels of a scene on the ground.
+struct Grid {
+    size: (usize, usize),
+    /// Authority code or name.
+    crs: String,
+    crs_wkt: String,
+    ground_scale: GroundScale,
+    gsd_m: [f64; 2],
+}
+
+impl Grid {
+    fn of(opened: &Dataset, location: &Location, path: &str) -> Result<Self, SceneError> {
+        let failed = |source| SceneError::Georeference {
+            path: path.to_owned(),
+            source,
+        };
+        let (size, crs) = (opened.raster_size(), &location.crs);
+        let crs_wkt = (crs.to_wkt()).map_err(|e| failed(GeoreferenceError::Crs(e)))?;
+        let georeference =
+            Georeference::new(location.geotransform, size, &crs_wkt).map_err(failed)?;
+        let metres_per_unit = crs.is_projected().then(|| crs.linear_units());
+        let ground_scale =
+            GroundScale::of(&georeference, &location.geotransform, size, metres_per_unit);
+        let (x_m, y_m) = ground_scale
+            .at_row(&georeference, size.0, size.1 as f64 / 2.0)
+            .map_err(failed)?;
+        Ok(Self {
+            size,
+            crs: (crs.authority().ok())
+                .or_else(|| crs.name())
+                .unwrap_or_else(|| "unnamed".to_owned()),
+            crs_wkt,
+            ground_scale,
+            gsd_m: [x_m, y_m],
+        })
     }
-    Ok((geotransform, crs))
 }
 
 /// The pixel type of the used bands. Mixed types are named by the first.

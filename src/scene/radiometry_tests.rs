@@ -15,6 +15,7 @@ fn scene(data_type: &str, scaling: Option<(ScalingOrigin, [f64; 4])>) -> Scene {
         crs: "EPSG:32644".into(),
         crs_wkt: String::new(),
         geotransform: [0.0, 10.0, 0.0, 0.0, 0.0, -10.0],
+        georeferencing: "geotransform".into(),
         gsd_m: [10.0, 10.0],
         ground_scale: GroundScale::Uniform {
             x_m: 10.0,

@@ -114,7 +114,9 @@ impl SceneReader {
         (into.origin, into.size) = (origin, size);
         into.empty = match self.validity {
             ValidityRule::AllValid => EmptyPixels::Never,
-            ValidityRule::SharedMask | ValidityRule::BandMasks => EmptyPixels::Masked,
+            ValidityRule::SharedMask | ValidityRule::AlphaBand(_) | ValidityRule::BandMasks => {
+                EmptyPixels::Masked
+            }
             ValidityRule::Given(value) => EmptyPixels::Value(value as f32),
             ValidityRule::AssumedZero => EmptyPixels::Value(0.0),
         };
@@ -153,7 +155,7 @@ impl SceneReader {
         let pixels = size.0 * size.1;
         let masked = matches!(
             self.validity,
-            ValidityRule::SharedMask | ValidityRule::BandMasks
+            ValidityRule::SharedMask | ValidityRule::AlphaBand(_) | ValidityRule::BandMasks
         );
         if masked {
             mask.clear();
@@ -234,7 +236,7 @@ impl SceneReader {
     ) -> Result<(), GdalError> {
         match self.validity {
             ValidityRule::AllValid => valid.fill(1),
-            ValidityRule::SharedMask | ValidityRule::BandMasks => {
+            ValidityRule::SharedMask | ValidityRule::AlphaBand(_) | ValidityRule::BandMasks => {
                 self.read_mask(window, size, valid)?;
             }
             ValidityRule::Given(empty) => {
@@ -254,6 +256,14 @@ impl SceneReader {
         size: (usize, usize),
         valid: &mut [u8],
     ) -> Result<(), GdalError> {
+        if let ValidityRule::AlphaBand(number) = self.validity {
+            let alpha = self.dataset.rasterband(number)?;
+            read_window(&alpha, window, size, Resampling::Nearest, valid)?;
+            for v in valid.iter_mut() {
+                *v = u8::from(*v != 0);
+            }
+            return Ok(());
+        }
         valid.fill(0);
         self.mask.resize(valid.len(), 0);
         let shared = self.validity == ValidityRule::SharedMask;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use gdal::Dataset;
 use gdal::errors::GdalError;
+use gdal::raster::ColorInterpretation;
 use serde::{Deserialize, Serialize};
 
 /// What the user says about nodata.
@@ -27,6 +28,8 @@ pub enum ValidityRule {
     AllValid,
     /// An alpha band or a mask that all bands share: empty where it is zero.
     SharedMask,
+    /// An alpha band, by its number: empty where it is zero.
+    AlphaBand(usize),
     /// Each band has a nodata value or mask of its own: empty where all used bands are.
     BandMasks,
     /// Empty where all used bands hold this value, as the user says.
@@ -40,6 +43,7 @@ impl fmt::Display for ValidityRule {
         match self {
             Self::AllValid => write!(f, "none"),
             Self::SharedMask => write!(f, "mask or alpha band"),
+            Self::AlphaBand(number) => write!(f, "alpha band {number}"),
             Self::BandMasks => write!(f, "declared nodata value"),
             Self::Given(value) => write!(f, "{value} in all bands, as given"),
             Self::AssumedZero => write!(f, "0 in all bands, assumed: the file declares none"),
@@ -66,9 +70,17 @@ impl ValidityRule {
         Ok(if flags.is_nodata() {
             Self::BandMasks
         } else if flags.is_all_valid() {
-            Self::AssumedZero
+            // GDAL sees the alpha among two or four bands only.
+            alpha_band(dataset).map_or(Self::AssumedZero, Self::AlphaBand)
         } else {
             Self::SharedMask
         })
     }
+}
+
+/// The last band, where it is an alpha band.
+pub(super) fn alpha_band(dataset: &Dataset) -> Option<usize> {
+    let last = dataset.raster_count();
+    let band = dataset.rasterband(last).ok()?;
+    (band.color_interpretation() == ColorInterpretation::AlphaBand).then_some(last)
 }

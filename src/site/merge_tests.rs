@@ -99,7 +99,12 @@ fn one_place_seen_from_two_utm_zones_is_one_site() {
     });
     let seen_from = |epsg: u32, scene: usize| {
         let wkt = SpatialRef::from_epsg(epsg).unwrap().to_wkt().unwrap();
-        let grid = Georeference::new([0.0, 10.0, 0.0, 4_000_000.0, 0.0, -10.0], &wkt).unwrap();
+        let grid = Georeference::new(
+            [0.0, 10.0, 0.0, 4_000_000.0, 0.0, -10.0],
+            (1000, 1000),
+            &wkt,
+        )
+        .unwrap();
         let pixels: Vec<PixelPoint> = grid.to_pixels(&[home, far]).unwrap();
         let places = grid.to_lonlat(&pixels).unwrap();
         assert!((distance_m(places[0], home)) < 1e-3);

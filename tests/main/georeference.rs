@@ -6,15 +6,16 @@ use kilnsight::detect::Ledger;
 use kilnsight::geometry::{LonLat, azimuth_deg, distance_m};
 use kilnsight::run::LoadedRun;
 
-use crate::fixture::{Fixture, GSD_M, UTM, blob, blob_places, true_places};
-use crate::harness::Workspace;
+use crate::fixture::{Blob, Fixture, GSD_M, UTM, blob, blob_places, true_places};
+use crate::harness::{Run, Workspace, gdal_tool};
 
 /// Where the blobs are: in the corners and in the middle, and none at the middle of a pixel.
-const BLOBS: [(f64, f64); 4] = [(40.3, 30.6), (170.8, 35.1), (95.4, 88.2), (150.5, 140.9)];
+pub(crate) const BLOBS: [(f64, f64); 4] =
+    [(40.3, 30.6), (170.8, 35.1), (95.4, 88.2), (150.5, 140.9)];
 /// Direction of every box of the model, in the image: from +x towards +y.
-const MODEL_ANGLE_DEG: f64 = 30.0;
+pub(crate) const MODEL_ANGLE_DEG: f64 = 30.0;
 
-fn fixture(epsg: u32, geotransform: [f64; 6], sigma: (f64, f64)) -> Fixture {
+pub(crate) fn fixture(epsg: u32, geotransform: [f64; 6], sigma: (f64, f64)) -> Fixture {
     let blobs = BLOBS.map(|(x, y)| blob(x, y)).to_vec();
     let mut fixture = Fixture::new((210, 170), blobs).at(epsg, geotransform);
     fixture.sigma = sigma;
@@ -41,7 +42,7 @@ fn assert_found(fixture: &Fixture, angle_deg: impl Fn(LonLat) -> f64, angle_tole
 }
 
 /// True direction of a grid azimuth in UTM: the convergence of meridians on the sphere, good to 0.005° here.
-fn true_azimuth(grid_deg: f64, central_meridian: f64, place: LonLat) -> f64 {
+pub(crate) fn true_azimuth(grid_deg: f64, central_meridian: f64, place: LonLat) -> f64 {
     let east = (place.lon - central_meridian).to_radians();
     grid_deg
         + (east.tan() * place.lat.to_radians().sin())
@@ -254,4 +255,189 @@ fn the_angle_in_the_layer_is_the_direction_of_the_box_in_the_layer() {
         let off = (azimuth_deg(a, b) - site.number("angle_deg") + 90.0).rem_euclid(180.0) - 90.0;
         assert!(off.abs() < 0.02, "{off} degrees");
     }
+}
+
+/// Scans the scene and asserts that each blob is found once, where GDAL's own tool says it is, with the direction
+/// that the tool gives for the model's. `tool` are further options for `gdaltransform`;
+/// `direction` is that of a box from its place and that of a point ahead of it in the file's pixels.
+pub(crate) fn assert_found_by_gdal(
+    space: &Workspace,
+    blobs: &[Blob],
+    tool: &str,
+    tolerance_px: f64,
+    direction: impl Fn(LonLat, LonLat) -> f64,
+) -> Run {
+    let run = space.scan("a.tif");
+    let sites = run.layer("sites");
+    sites.assert_valid();
+    run.layer("coverage").assert_valid();
+    assert_eq!(sites.len(), blobs.len());
+    let (sin, cos) = MODEL_ANGLE_DEG.to_radians().sin_cos();
+    let ahead: Vec<(f64, f64)> = blobs
+        .iter()
+        .map(|b| (b.x + 5.0 * cos, b.y + 5.0 * sin))
+        .collect();
+    let here: Vec<(f64, f64)> = blobs.iter().map(|b| (b.x, b.y)).collect();
+    let places = transformed(space, tool, &here);
+    for (place, ahead) in places.into_iter().zip(transformed(space, tool, &ahead)) {
+        let (site, metres) = sites
+            .features
+            .iter()
+            .map(|s| {
+                (
+                    s,
+                    distance_m(LonLat::new(s.number("lon"), s.number("lat")), place),
+                )
+            })
+            .min_by(|a, b| a.1.total_cmp(&b.1))
+            .unwrap();
+        assert!(metres < tolerance_px * GSD_M, "{metres} m off");
+        let off = site.number("angle_deg") - direction(place, ahead);
+        let off = (off + 90.0).rem_euclid(180.0) - 90.0;
+        assert!(off.abs() < 1.0, "{off} degrees off");
+    }
+    run
+}
+
+/// Pixel positions of `a.tif` on Earth by `gdaltransform` with further options.
+pub(crate) fn transformed(space: &Workspace, tool: &str, pixels: &[(f64, f64)]) -> Vec<LonLat> {
+    use std::fmt::Write;
+    let mut input = String::new();
+    for (x, y) in pixels {
+        writeln!(input, "{x} {y}").unwrap();
+    }
+    let command = format!("gdaltransform {tool} -t_srs EPSG:4326 -output_xy a.tif");
+    gdal_tool(&space.path(""), command.split_whitespace(), &input)
+        .lines()
+        .map(|line| {
+            let (lon, lat) = line.split_once(' ').unwrap();
+            LonLat::new(lon.parse().unwrap(), lat.parse().unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn polar_grids_have_their_pole_and_their_directions_right() {
+    // Antarctic and Arctic polar stereographic grids and UPS: 1,400 km from the pole, then round it.
+    for (epsg, x, y) in [
+        (3031, 1_000_000.0, 1_000_000.0),
+        (3413, -900_000.0, -1_100_000.0),
+        (3995, 700_000.0, 1_200_000.0),
+        (32661, 2_600_000.0, 1_400_000.0),
+        (32761, 2_000_000.0, 3_200_000.0),
+        (3995, -1053.0, 852.0),
+        (3031, -1053.0, 852.0),
+        (32661, 1_998_947.0, 2_000_852.0),
+    ] {
+        let fixture = fixture(epsg, [x, 10.0, 0.0, y, 0.0, -10.0], (3.0, 3.0));
+        let space = Workspace::new();
+        fixture.write(&space, "a.tif");
+        let run = assert_found_by_gdal(&space, &fixture.blobs, "", 0.15, azimuth_deg);
+        // These grids are true to scale on a parallel, and off by less than 7 % of area here.
+        let area = run.layer("coverage").area_km2("scanned");
+        assert!((area / 3.57 - 1.0).abs() < 0.07, "EPSG:{epsg}: {area} km2");
+    }
+}
+
+#[test]
+fn degrees_that_run_on_past_the_antimeridian_are_the_same_places() {
+    let mut all = Vec::new();
+    for west in [179.99, -180.01] {
+        let pixel = 1e-4;
+        let fixture = fixture(4326, [west, pixel, 0.0, 10.0, 0.0, -pixel], (2.7, 2.7));
+        let space = Workspace::new();
+        fixture.write(&space, "a.tif");
+        let run = assert_found_by_gdal(&space, &fixture.blobs, "", 0.15, azimuth_deg);
+        let sites = run.layer("sites").features;
+        let mut places: Vec<[i64; 2]> = sites
+            .iter()
+            .map(|s| ["lon", "lat"].map(|name| (s.number(name) * 1e6).round() as i64))
+            .collect();
+        places.sort_unstable();
+        all.push(places);
+    }
+    assert_eq!(all[0], all[1]);
+}
+
+#[test]
+fn an_area_of_interest_may_cross_the_antimeridian() {
+    let pixel = 1e-4;
+    let degrees = fixture(4326, [179.99, pixel, 0.0, 10.0, 0.0, -pixel], (2.7, 2.7));
+    let other_turn = fixture(4326, [-180.01, pixel, 0.0, 10.0, 0.0, -pixel], (2.7, 2.7));
+    let utm = fixture(
+        32601,
+        [170_000.0, 10.0, 0.0, 1_107_000.0, 0.0, -10.0],
+        (3.0, 3.0),
+    );
+    let space = Workspace::new();
+    for fixture in [degrees, other_turn, utm] {
+        fixture.write(&space, "a.tif");
+        let everything = space.scan("a.tif --fresh").layer("sites");
+        assert_eq!(everything.len(), BLOBS.len());
+        // From a little west of the second site to a little east of the first: each beyond the line from the other.
+        let place = |blob: usize| blob_places(&space, "a.tif", &fixture.blobs)[blob];
+        let (west, east) = (place(0).lon - 0.001, place(1).lon + 0.001);
+        let [west, east] = [west, east].map(|lon| LonLat::new(lon, 0.0).lon);
+        assert!(west > east, "the box crosses the line: {west} {east}");
+        let (south, north) = (place(1).lat - 0.003, place(0).lat + 0.002);
+        let run = space.scan(&format!(
+            "a.tif --fresh --aoi {west},{south},{east},{north}"
+        ));
+        assert_eq!(run.layer("sites").len(), 2, "the upper two");
+        let coverage = run.layer("coverage");
+        coverage.assert_valid();
+        assert_eq!(coverage.area_km2("outside"), 0.0);
+        let [bottom, top] = [south, north].map(|lat| LonLat::new(west, lat));
+        let expected = distance_m(bottom, top) * distance_m(top, LonLat::new(east, north)) / 1e6;
+        let scanned = coverage.area_km2("scanned");
+        assert!(
+            (scanned / expected - 1.0).abs() < 0.01,
+            "{scanned} of {expected} km2"
+        );
+        // The same as polygons cut at the line, as RFC 7946 wants them.
+        let ring = |west: f64, east: f64| {
+            serde_json::json!([[
+                [west, south],
+                [east, south],
+                [east, north],
+                [west, north],
+                [west, south]
+            ]])
+        };
+        let area = serde_json::json!({"type": "MultiPolygon", "coordinates": [ring(west, 180.0), ring(-180.0, east)]});
+        space.write("area.geojson", area.to_string());
+        let cut = space.scan("a.tif --fresh --aoi area.geojson");
+        assert_eq!(cut.bytes("sites.geojson"), run.bytes("sites.geojson"));
+    }
+}
+
+#[test]
+fn a_globe_in_degrees_is_planned_to_its_poles() {
+    let space = Workspace::new();
+    // Pixels of half a degree round centres on whole and half degrees: the first and last row reach beyond the poles.
+    let mut fixture =
+        Fixture::new((720, 361), vec![]).at(4326, [-180.25, 0.5, 0.0, 90.25, 0.0, -0.5]);
+    fixture.blobs = vec![blob(360.0, 180.0)];
+    fixture.write(&space, "a.tif");
+    space.write_model("coarse", |card| {
+        card["kilnsight:gsd_m"] = 50_000.into();
+        card["kilnsight:overlap_m"] = 800_000.into();
+    });
+    space.succeed("scan a.tif --model coarse --out run");
+    let run = space.read_run("run");
+    let coverage = run.layer("coverage");
+    coverage.assert_valid();
+    // The Earth has 510.07 million km2.
+    let area = coverage.area_km2("scanned");
+    assert!((area / 510.07e6 - 1.0).abs() < 0.01, "{area} km2");
+    assert!(run.record()["counts"]["chips"]["planned"].as_u64().unwrap() < 2000);
+
+    let boxed = "scan a.tif --model coarse --out box --aoi 170,-20,-170,20";
+    space.succeed(boxed);
+    let scanned = space.read_run("box").layer("coverage").area_km2("scanned");
+    let expected = 2.0 * 6371.0_f64.powi(2) * 20.0_f64.to_radians() * 20.0_f64.to_radians().sin();
+    assert!(
+        (scanned / expected - 1.0).abs() < 0.02,
+        "{scanned} of {expected} km2"
+    );
 }

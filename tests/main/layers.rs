@@ -86,8 +86,25 @@ impl Layer {
         if self.features.is_empty() {
             assert!(self.document.get("bbox").is_none());
         } else {
-            let bbox = serde_json::json!([low[0], low[1], high[0], high[1]]);
-            assert_eq!(self.document["bbox"], bbox);
+            let bbox: [f64; 4] = serde_json::from_value(self.document["bbox"].clone()).unwrap();
+            let [west, south, east, north] = bbox;
+            assert_eq!([south, north], [low[1], high[1]]);
+            if west <= east {
+                assert_eq!([west, east], [low[0], high[0]]);
+            } else {
+                // Across the antimeridian (5.2): nothing lies between its eastern and its western edge.
+                let all = self
+                    .features
+                    .iter()
+                    .flat_map(|f| &f.polygons)
+                    .flatten()
+                    .flatten();
+                assert!(
+                    all.clone().all(|p| p[0] >= west || p[0] <= east),
+                    "{bbox:?}"
+                );
+                assert!(all.clone().any(|p| p[0] == west) && all.clone().any(|p| p[0] == east));
+            }
         }
     }
 }

@@ -22,6 +22,8 @@ mod server;
 mod scan;
 // Where things are on Earth, in every kind of grid a scene may have.
 mod georeference;
+// Scenes that say where they lie by control points or polynomials.
+mod geolocation;
 // The same bytes, however the work was cut up or interrupted.
 mod determinism;
 // The same sites, wherever the grid of chips starts.
@@ -30,6 +32,8 @@ mod grid;
 mod pipeline;
 // Empty pixels, edges, areas of interest: what was not seen.
 mod nodata;
+// Rasters that claim to be larger than anything there is.
+mod huge;
 // Clouds: what a mask hides, what it flags, and that neither is silent.
 mod clouds;
 // Bands, numbers and resolutions of scenes that are not what the model was trained on.

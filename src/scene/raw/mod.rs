@@ -12,6 +12,6 @@ mod window;
 
 pub(in crate::scene) use files::files_of;
 pub(crate) use files::{VirtualFile, server_headers};
-pub(in crate::scene) use warp::warped_vrt;
+pub(in crate::scene) use warp::{affine_of_gcps, warped_vrt};
 pub use window::set_block_cache_bytes;
 pub(in crate::scene) use window::{Resampling, read_window};

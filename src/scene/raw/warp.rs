@@ -67,3 +67,17 @@ pub(in crate::scene) fn warped_vrt(
         .and_then(|text| text.into_iter().next())
         .ok_or_else(|| last_error(gdal_sys::CPLErr::CE_Failure))
 }
+
+/// The geotransform that ground control points describe, if they describe one to a quarter of a pixel.
+pub(in crate::scene) fn affine_of_gcps(dataset: &Dataset) -> Option<[f64; 6]> {
+    let count = c_int::try_from(dataset.gcps().len()).ok()?;
+    let mut geotransform = [0f64; 6];
+    // SAFETY: GDALGetGCPs returns the `count` points that the open dataset owns, which outlives the call;
+    // `geotransform` has room for the six numbers that are written.
+    let fits = unsafe {
+        let points = gdal_sys::GDALGetGCPs(dataset.c_dataset());
+        !points.is_null()
+            && gdal_sys::GDALGCPsToGeoTransform(count, points, geotransform.as_mut_ptr(), 0) != 0
+    };
+    fits.then_some(geotransform)
+}
