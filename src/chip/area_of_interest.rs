@@ -3,14 +3,12 @@
 use gdal::spatial_ref::{AxisMappingStrategy, CoordTransform};
 use gdal::vector::LayerAccess;
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
-use geo::{
-    Area, BooleanOps, BoundingRect, Contains, Intersects, MultiPolygon, Polygon, Translate, coord,
-};
+use geo::{Area, BooleanOps, MultiPolygon, Polygon, Translate, coord};
 use thiserror::Error;
 
-use super::plan::PixelRect;
+use super::scene_area::SceneArea;
 use crate::geometry::{LonLat, PixelPoint};
-use crate::scene::{Georeference, GeoreferenceError, Scene, gdal_words, wgs84};
+use crate::scene::{Georeference, GeoreferenceError, Scene, gdal_words, is_special, wgs84};
 
 /// Why an area of interest cannot be used.
 #[derive(Debug, Error)]
@@ -162,39 +160,7 @@ impl AreaOfInterest {
                 .collect::<Result<_, _>>()?;
             polygons.push(Polygon::new(ring_to_pixels(polygon.exterior())?, holes));
         }
-        Ok(SceneArea {
-            polygons: MultiPolygon::new(polygons),
-        })
-    }
-}
-
-/// An area of interest in the pixels of one scene.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SceneArea {
-    /// Its polygons, in scene pixels.
-    pub polygons: MultiPolygon,
-}
-
-impl SceneArea {
-    /// Whether any of a rectangle lies in the area.
-    pub fn touches(&self, rect: &PixelRect) -> bool {
-        let rect = geo::Rect::new(
-            coord! { x: rect.x0, y: rect.y0 },
-            coord! { x: rect.x1, y: rect.y1 },
-        );
-        self.polygons
-            .iter()
-            .any(|p| p.bounding_rect().is_some_and(|b| b.intersects(&rect)) && p.intersects(&rect))
-    }
-
-    /// Whether a position lies in the area.
-    pub fn contains(&self, p: PixelPoint) -> bool {
-        self.polygons.contains(&coord! { x: p.x, y: p.y })
-    }
-
-    /// Whether nothing of the area lies in or near the scene.
-    pub fn is_empty(&self) -> bool {
-        self.polygons.0.is_empty()
+        Ok(SceneArea::new(MultiPolygon::new(polygons)))
     }
 }
 
@@ -276,6 +242,11 @@ fn read_polygons(path: &str) -> Result<MultiPolygon, AoiError> {
     if !path.starts_with("/vsi") && !std::path::Path::new(path).exists() {
         return Err(unreadable("no such file".to_owned()));
     }
+    if is_special(std::path::Path::new(path)) {
+        return Err(unreadable(
+            "it is a pipe or a device, not a file".to_owned(),
+        ));
+    }
     let options = DatasetOptions {
         open_flags: GdalOpenFlags::GDAL_OF_VECTOR,
         ..Default::default()
@@ -293,7 +264,8 @@ fn read_polygons(path: &str) -> Result<MultiPolygon, AoiError> {
             None => None,
         };
         for feature in layer.features() {
-            let Some(geometry) = feature.geometry() else {
+            // Features without a geometry, or with one of no points, are usual in exports.
+            let Some(geometry) = feature.geometry().filter(|g| !g.is_empty()) else {
                 continue;
             };
             let moved;

@@ -8,8 +8,10 @@ mod area_of_interest;
 mod clouds;
 mod plan;
 mod read;
+mod scene_area;
 
-pub use area_of_interest::{AoiError, AreaOfInterest, SceneArea};
+pub use area_of_interest::{AoiError, AreaOfInterest};
 pub use clouds::{ChipClouds, CloudCover};
 pub use plan::{Chip, ChipPlan, ChipSpec, PixelRect, PlanError};
 pub use read::{ChipPixels, ChipReader, InputScaling, InputTransform};
+pub use scene_area::SceneArea;

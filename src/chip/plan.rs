@@ -62,6 +62,16 @@ pub enum PlanError {
         /// Model pixel.
         gsd_m: f64,
     },
+    /// All of the scene lies within one pixel of the model.
+    #[error(
+        "scene `{scene}` as a whole is smaller than one pixel of the model ({gsd_m} m): check its georeference"
+    )]
+    LessThanAPixel {
+        /// Scene id.
+        scene: String,
+        /// Model pixel.
+        gsd_m: f64,
+    },
     /// Too many chips to number.
     #[error(
         "scene `{scene}` of {width} × {height} pixels would need more than {limit} chips: check its georeference and the model's `gsd_m`"
@@ -90,6 +100,8 @@ pub enum PlanError {
 /// More chips than this in one scene mean a wrong georeference rather than a large scene: at 10 m and
 /// 2 km a chip it is more than twice the surface of the Earth.
 const MAX_CHIPS: usize = 1 << 28;
+/// Rows of chips are kept in memory. At 60 m a row this many reach round the Earth.
+const MAX_ROWS: usize = 1 << 20;
 
 /// A rectangle in scene pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -172,7 +184,10 @@ impl Axis {
         let count = if window >= length {
             1
         } else {
-            1 + ((length - window + shift) / step).ceil() as usize
+            // More than the limit is the limit and one: absurd scales must not overflow.
+            1 + ((length - window + shift) / step)
+                .ceil()
+                .min(MAX_CHIPS as f64) as usize
         };
         Self {
             length,
@@ -269,6 +284,7 @@ impl ChipPlan {
         };
 
         let middle = scale_at(height / 2.0)?;
+        at_least_a_pixel(scene, middle, spec)?;
         let size = (
             chip_side(width / middle.0, spec),
             chip_side(height / middle.1, spec),
@@ -308,7 +324,7 @@ impl ChipPlan {
             });
             count = count
                 .checked_add(columns.count)
-                .filter(|c| *c <= MAX_CHIPS)
+                .filter(|c| *c <= MAX_CHIPS && rows.len() <= MAX_ROWS)
                 .ok_or_else(too_many)?;
             if last {
                 break;
@@ -397,6 +413,17 @@ impl ChipPlan {
     pub fn chips(&self) -> impl Iterator<Item = Chip> + '_ {
         (0..self.count).filter_map(|index| self.chip(index))
     }
+}
+
+/// Refuses a scene that lies within one model pixel: nothing of it could be read.
+fn at_least_a_pixel(scene: &Scene, scale: (f64, f64), spec: &ChipSpec) -> Result<(), PlanError> {
+    if (scene.width as f64) < scale.0 && (scene.height as f64) < scale.1 {
+        return Err(PlanError::LessThanAPixel {
+            scene: scene.id.clone(),
+            gsd_m: spec.gsd_m,
+        });
+    }
+    Ok(())
 }
 
 /// Side of the chips of a scene that is `length_px` model pixels long.

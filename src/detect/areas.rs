@@ -49,7 +49,7 @@ pub(super) fn clip(
         kept = kept.intersection(&MultiPolygon::new(measured.collect()));
     }
     if let Some(of_interest) = ownership.area {
-        let in_chip = of_interest.polygons.map_coords(|c| {
+        let in_chip = of_interest.polygons().map_coords(|c| {
             coord! {
                 x: (c.x - chip.window.x) / chip.scale.0,
                 y: (c.y - chip.window.y) / chip.scale.1,

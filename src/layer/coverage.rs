@@ -4,11 +4,11 @@
 //! answers for its core, and where part of the core was not measured, for each of its
 //! [`CELLS`] × `CELLS` cells (a sixteenth of a core: about 140 m for a 10 m model).
 
-use geo::{BooleanOps, Contains, GeodesicArea, Polygon, Rect, coord, unary_union};
+use geo::{BooleanOps, GeodesicArea, Polygon, Rect, coord, unary_union};
 use serde_json::{Map, json};
 
 use super::{Feature, Ring};
-use crate::chip::{AreaOfInterest, Chip, PixelRect, SceneArea};
+use crate::chip::{AreaOfInterest, Chip, PixelRect};
 use crate::detect::{CELLS, Cell, ChipRecord, ChipStatus, PlaceError, PlannedScene};
 use crate::geometry::{LonLat, PixelPoint};
 use crate::scene::{Georeference, GeoreferenceError, GroundScale};
@@ -119,18 +119,12 @@ fn joined(
     result
 }
 
-/// A rectangle cut to the area of interest.
-fn cut(rect: &PixelRect, area: Option<&SceneArea>) -> Vec<Polygon> {
-    let polygon = Rect::new(
+fn whole(rect: &PixelRect) -> Polygon {
+    Rect::new(
         coord! { x: rect.x0, y: rect.y0 },
         coord! { x: rect.x1, y: rect.y1 },
     )
-    .to_polygon();
-    match area {
-        None => vec![polygon],
-        Some(area) if area.polygons.contains(&polygon) => vec![polygon],
-        Some(area) => area.polygons.intersection(&polygon).0,
-    }
+    .to_polygon()
 }
 
 /// Collects the chips of one scene.
@@ -192,11 +186,12 @@ impl SceneCoverage {
             (CoverageStatus::Cloud, &self.cloud),
             (CoverageStatus::Failed, &self.failed),
         ] {
-            for polygon in rects
-                .merged()
-                .iter()
-                .flat_map(|rect| cut(rect, planned.area.as_ref()))
-            {
+            let merged = rects.merged();
+            let parts: Vec<Vec<Polygon>> = match &planned.area {
+                None => merged.iter().map(|rect| vec![whole(rect)]).collect(),
+                Some(area) => area.cut(&merged),
+            };
+            for polygon in parts.into_iter().flatten() {
                 let ring = |ring: &geo::LineString| to_ground(ring, longest_edge, georeference);
                 let outer = ring(polygon.exterior())?;
                 let holes = polygon

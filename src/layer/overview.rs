@@ -5,11 +5,12 @@ use std::path::Path;
 use image::{Rgb, RgbImage};
 use imageproc::drawing::draw_antialiased_line_segment_mut;
 use imageproc::pixelops::interpolate;
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::detect::Detection;
 use crate::geometry::{LonLat, PixelPoint};
-use crate::scene::{GeoreferenceError, Scene, SceneError, Thumbnail};
+use crate::scene::{GeoreferenceError, Scene, SceneError, Thumbnail, hex};
 
 /// Longest side of the picture in pixels.
 const LONGEST_SIDE: usize = 2048;
@@ -102,8 +103,29 @@ pub fn file_name(scene: &Scene, scenes: usize) -> std::path::PathBuf {
     if scenes == 1 {
         "overview.png".into()
     } else {
-        Path::new("overview").join(format!("{}.png", scene.id))
+        Path::new("overview").join(format!("{}.png", safe_name(&scene.id)))
     }
+}
+
+/// Longest name in bytes, its ending left aside: file systems take 255.
+const LONGEST_NAME: usize = 200;
+
+/// An id as a file name. A product may call itself `../../x`: then it is told by a digest instead of by what was
+/// taken out.
+fn safe_name(id: &str) -> String {
+    let tame = |c: char| !(c.is_control() || matches!(c, '/' | '\\' | ':'));
+    if id.chars().all(tame) && !id.starts_with('.') && id.len() <= LONGEST_NAME {
+        return id.to_owned();
+    }
+    let kept = id
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c));
+    let digest = hex(&Sha256::digest(id));
+    format!(
+        "{}-{}",
+        kept.take(100).collect::<String>(),
+        digest.get(..12).unwrap_or(&digest)
+    )
 }
 
 /// Percentiles of the picture that become black and white: for the eye only, the model sees other numbers.
@@ -175,5 +197,30 @@ fn draw_line(picture: &mut RgbImage, ring: &[PixelPoint], color: Rgb<u8>) {
         }
         let at = |p: &PixelPoint| (p.x.round() as i32, p.y.round() as i32);
         draw_antialiased_line_segment_mut(picture, at(from), at(&to), color, interpolate);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_stays_in_its_folder_whatever_the_scene_is_called() {
+        assert_eq!(safe_name("S2A_T44RKR 2024.v1 ü"), "S2A_T44RKR 2024.v1 ü");
+        for id in [
+            "../../etc/x",
+            "/etc/x",
+            "..",
+            "a\nb",
+            "C:x",
+            &"x".repeat(300),
+        ] {
+            let name = safe_name(id);
+            let path = Path::new("overview").join(format!("{name}.png"));
+            assert_eq!(path.parent(), Some(Path::new("overview")), "{id}");
+            assert_eq!(path.components().count(), 2, "{id}");
+            assert!(name.len() <= LONGEST_NAME && !name.contains(char::is_control));
+        }
+        assert_ne!(safe_name("../a"), safe_name("/a"));
     }
 }

@@ -256,6 +256,21 @@ fn positive(key: &'static str, value: Option<f64>) -> Result<f64, CardError> {
     }
 }
 
+/// Beyond these bounds a number is a slip, and windows on scenes lose their meaning.
+fn pixel_size(value: Option<f64>) -> Result<f64, CardError> {
+    const KEY: &str = "kilnsight:gsd_m";
+    let metres = positive(KEY, value)?;
+    if (0.01..=100_000.0).contains(&metres) {
+        Ok(metres)
+    } else {
+        Err(wrong(
+            KEY,
+            format!("{metres:e}"),
+            "must lie between 0.01 and 100000 metres",
+        ))
+    }
+}
+
 fn fraction(key: &'static str, value: Option<f64>) -> Result<f64, CardError> {
     let value = value.ok_or(CardError::Missing(key))?;
     if (0.0..=1.0).contains(&value) {
@@ -281,7 +296,7 @@ impl RawCard {
                 "only `null` is understood",
             ));
         }
-        let gsd_m = positive("kilnsight:gsd_m", self.gsd_m)?;
+        let gsd_m = pixel_size(self.gsd_m)?;
         let chip_px = self
             .chip_px
             .ok_or(CardError::Missing("kilnsight:chip_px"))?;

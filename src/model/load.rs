@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::card::{CardError, ModelCard};
 use super::metadata::{self, MetadataError, Told};
 use super::session::{SessionError, inspect};
-use crate::scene::hex;
+use crate::scene::{hex, is_special};
 
 /// Why a model cannot be loaded.
 #[derive(Debug, Error)]
@@ -166,7 +166,14 @@ impl Model {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
-    std::fs::read(path).map_err(|source| LoadError::Unreadable {
+    let content = if is_special(path) {
+        Err(std::io::Error::other(
+            "it is a pipe or a device, not a file",
+        ))
+    } else {
+        std::fs::read(path)
+    };
+    content.map_err(|source| LoadError::Unreadable {
         path: path.display().to_string(),
         source,
     })

@@ -107,6 +107,14 @@ pub enum DetectError {
         /// What was expected, in words.
         expected: String,
     },
+    /// Values that are no numbers: an overflow, or a division by zero.
+    #[error(
+        "output `{output}` holds values that are no numbers (NaN): the model fails on these pixels; check their range, or export it in float32"
+    )]
+    NotNumbers {
+        /// Name of the output.
+        output: String,
+    },
     /// Scores that are no probabilities.
     #[error(
         "output `{output}` has scores up to {highest}, expected probabilities: export the model with its last activation"

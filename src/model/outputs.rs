@@ -32,6 +32,20 @@ impl<'a> Outputs<'a> {
         Ok(())
     }
 
+    /// Makes sure that all are numbers. What a model cannot work out is not "nothing there".
+    pub fn refuse_nan(&self) -> Result<(), DetectError> {
+        match self
+            .tensors
+            .iter()
+            .find(|(_, tensor)| tensor.iter().any(|v| v.is_nan()))
+        {
+            Some((name, _)) => Err(DetectError::NotNumbers {
+                output: name.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// The tensor of a name, which must have as many axes as `D`; `expected` says which, in words.
     pub fn get<D: Dimension>(
         &self,
@@ -53,5 +67,30 @@ impl<'a> Outputs<'a> {
         tensor
             .into_dimensionality()
             .map_err(|_other_axes| wrong(&shape))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::ArrayD;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_number_is_an_error_and_not_an_empty_chip() {
+        let mut tensor = ArrayD::from_elem(vec![1, 2, 3], f32::INFINITY);
+        let refused = |tensor: &ArrayD<f32>| {
+            let mut outputs = Outputs::default();
+            outputs
+                .insert("heat", CowArray::from(tensor.view()), 0, 1)
+                .unwrap();
+            outputs.refuse_nan().err().map(|e| e.to_string())
+        };
+        assert_eq!(refused(&tensor), None);
+        tensor[[0, 1, 2]] = f32::NAN;
+        assert_eq!(
+            refused(&tensor).unwrap(),
+            "output `heat` holds values that are no numbers (NaN): the model fails on these pixels; check their range, or export it in float32"
+        );
     }
 }

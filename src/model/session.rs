@@ -147,6 +147,7 @@ impl OnnxDetector {
                     })?;
                     outputs.insert(name, numbers(name, value)?, slot, slots)?;
                 }
+                outputs.refuse_nan()?;
                 head.decode(&outputs, size, min_score)
             })
             .collect()

@@ -12,6 +12,7 @@ use super::record::Failure;
 use super::settings::Settings;
 use crate::chip::{AreaOfInterest, ChipPlan, PlanError};
 use crate::detect::{ChipSet, PlannedScene};
+use crate::geometry::PixelPoint;
 use crate::model::Model;
 use crate::scene::{
     CloudOptions, Radiometry, RadiometryError, Scene, SceneOptions, SceneSource, WantedValues, hex,
@@ -195,6 +196,23 @@ fn same_pixels(a: &Scene, b: &Scene) -> bool {
     !a.content.is_empty() && known(a) == known(b) && a.validity == b.validity
 }
 
+/// Corners of a scene, and the middles of its edges: where these have no place, layers cannot be drawn.
+fn outline(scene: &Scene) -> Vec<PixelPoint> {
+    let (w, h) = (scene.width as f64, scene.height as f64);
+    [
+        (0.0, 0.0),
+        (0.5, 0.0),
+        (1.0, 0.0),
+        (1.0, 0.5),
+        (1.0, 1.0),
+        (0.5, 1.0),
+        (0.0, 1.0),
+        (0.0, 0.5),
+    ]
+    .map(|(x, y)| PixelPoint::new(x * w, y * h))
+    .to_vec()
+}
+
 /// Plans the chips of all scenes that the area of interest touches.
 pub(super) fn plan_chips(
     scenes: Vec<Scene>,
@@ -206,6 +224,18 @@ pub(super) fn plan_chips(
     let mut touched = area.is_none();
     for scene in scenes {
         let georeference = scene.georeference()?;
+        if let Err(error) = georeference.to_lonlat(&outline(&scene)) {
+            failures.push(Failure {
+                scene: scene.path.clone(),
+                chips: None,
+                reason: format!(
+                    "`{}` does not lie on Earth: {error}; check its georeference",
+                    scene.path
+                ),
+                away: false,
+            });
+            continue;
+        }
         let plan = match ChipPlan::new(&scene, &georeference, &settings.chips) {
             Ok(plan) => plan,
             Err(error @ PlanError::Overlap { .. }) => {

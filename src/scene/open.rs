@@ -18,6 +18,7 @@ use super::ground_scale::GroundScale;
 use super::radiometry::{Radiometry, ScalingOrigin};
 use super::remote::{means_away, open_dataset, redacted};
 use super::source::{BandScaling, CloudMask, SceneSource, without_secrets_if_any};
+use super::special::is_special;
 use super::validity::{NodataOption, ValidityRule, alpha_band};
 
 /// Why a file cannot serve as a scene.
@@ -27,6 +28,12 @@ pub enum SceneError {
     /// Nothing at this path.
     #[error("`{path}` does not exist: check the path")]
     Missing {
+        /// The path as given.
+        path: String,
+    },
+    /// A pipe, a socket, a device.
+    #[error("`{path}` is a pipe or a device, not a file: write the raster to a file first")]
+    Special {
         /// The path as given.
         path: String,
     },
@@ -226,6 +233,11 @@ impl Scene {
         let virtual_path = path.starts_with("/vsi") || source.raster.is_some();
         if !virtual_path && !Path::new(path).exists() && !path.contains(':') {
             return Err(SceneError::Missing {
+                path: path.to_owned(),
+            });
+        }
+        if is_special(Path::new(source.raster())) {
+            return Err(SceneError::Special {
                 path: path.to_owned(),
             });
         }

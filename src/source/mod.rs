@@ -29,7 +29,7 @@ pub use access::{Access, Step};
 pub use cache::Cache;
 pub use error::SourceError;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use crate::scene::SceneSource;
@@ -99,20 +99,29 @@ pub fn find_scenes(arguments: &[String], wanted: &Wanted, access: &Access<'_>) -
 /// Gives scenes of the same name different ids (`a`, `a-2`), in the order of their paths. What cannot be used
 /// now counts too, so that ids stay as they are when it can be used later.
 fn give_ids(sources: &mut [SceneSource], unusable: &[Unusable]) {
+    let name_of = |source: &SceneSource| source.id.clone().unwrap_or_else(|| stem(&source.path));
+    // A file may be called just as the second of some name would be.
+    let given: HashSet<String> = (sources.iter().map(name_of))
+        .chain(unusable.iter().map(|u| stem(&u.path)))
+        .collect();
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut failed = unusable.iter().peekable();
     for source in sources {
         while let Some(passed) = failed.next_if(|u| u.path < source.path) {
             *seen.entry(stem(&passed.path)).or_insert(0) += 1;
         }
-        let name = source.id.take().unwrap_or_else(|| stem(&source.path));
+        let name = name_of(source);
         let count = seen.entry(name.clone()).or_insert(0);
         *count += 1;
-        source.id = Some(if *count > 1 {
-            format!("{name}-{count}")
-        } else {
-            name
-        });
+        let mut id = name.clone();
+        while *count > 1 {
+            id = format!("{name}-{count}");
+            if !given.contains(&id) {
+                break;
+            }
+            *count += 1;
+        }
+        source.id = Some(id);
     }
 }
 

@@ -93,8 +93,44 @@ fn scenes_that_cannot_be_scanned() {
         "",
     );
     std::fs::create_dir(space.path("bare")).unwrap();
+    make_pipe(space, "pipe.tif");
+    std::os::unix::fs::symlink("loop.tif", space.path("loop.tif")).unwrap();
+    let virtual_raster =
+        |name: &str, side: &str, geotransform: &str| {
+            let bands = [1, 2, 3]
+                .map(|band| format!("<VRTRasterBand dataType=\"Byte\" band=\"{band}\"/>"))
+                .concat();
+            space.write(name, format!(
+            "<VRTDataset rasterXSize=\"{side}\" rasterYSize=\"{side}\"><SRS>EPSG:32631</SRS>\
+             <GeoTransform>{geotransform}</GeoTransform>{bands}</VRTDataset>"
+        ));
+        };
+    virtual_raster("vast.vrt", "1000000", "500000,10,0,60000,0,-10");
+    virtual_raster("endless.vrt", "2147483647", "500000,1e300,0,60000,0,-1e300");
+    virtual_raster("negative.vrt", "-5", "500000,10,0,60000,0,-10");
+    virtual_raster("flat.vrt", "96", "500000,0,0,60000,0,0");
+    virtual_raster("nan.vrt", "96", "nan,10,0,60000,0,-10");
+    virtual_raster("beyond.vrt", "96", "1e12,10,0,60000,0,-10");
+    virtual_raster("speck.vrt", "96", "500000,1e-9,0,60000,0,-1e-9");
+    let tenfold = tenfold();
+    let laughs = format!("<!DOCTYPE l [<!ENTITY e0 \"0123456789\">{tenfold}]>");
+    space.write(
+        "laughs.vrt",
+        format!("{laughs}<VRTDataset><SRS>&e9;</SRS></VRTDataset>"),
+    );
 
     table.scene("a file that is not there", "gone.tif");
+    table.scene("a pipe that nobody writes to", "pipe.tif");
+    table.scene("a device", "/dev/zero");
+    table.scene("a link to itself", "loop.tif");
+    table.scene("pixels larger than the universe", "endless.vrt");
+    table.scene("a million pixels a side", "vast.vrt");
+    table.scene("a negative number of pixels", "negative.vrt");
+    table.scene("pixels without a size", "flat.vrt");
+    table.scene("a corner that is no number", "nan.vrt");
+    table.scene("a place that is not on Earth", "beyond.vrt");
+    table.scene("a scene smaller than a pixel of the model", "speck.vrt");
+    table.scene("XML that grows without end", "laughs.vrt");
     table.scene("text", "text.tif");
     table.scene("an empty file", "empty.tif");
     table.scene("a folder without rasters", "bare");
@@ -143,6 +179,52 @@ fn areas_of_interest_that_cannot_be_used() {
         "{\"type\": \"FeatureCollection\", \"features\": [",
     );
 
+    let ring = |third: &str| format!("[[[78.9,27.0],[79.1,27.0],{third},[78.9,27.2],[78.9,27.0]]]");
+    let polygon =
+        |coordinates: &str| format!("{{\"type\":\"Polygon\",\"coordinates\":{coordinates}}}");
+    space.write("nan.geojson", polygon(&ring("[NaN,27.2]")));
+    space.write("infinite.geojson", polygon(&ring("[1e999,27.2]")));
+    space.write("letters.geojson", polygon(&ring("[\"a\",\"b\"]")));
+    space.write("no-ring.geojson", polygon("[]"));
+    space.write("empty-ring.geojson", polygon("[[]]"));
+    space.write(
+        "needle.geojson",
+        polygon("[[[79.0,27.1],[79.1,27.1],[79.0,27.1]]]"),
+    );
+    space.write("unlocated.geojson", collection(feature(json!(null))));
+    space.write("deep.geojson", "[".repeat(100_000));
+    let nested = "{\"type\":\"GeometryCollection\",\"geometries\":[".repeat(200);
+    space.write(
+        "nested.geojson",
+        format!(
+            "{nested}{}{}",
+            polygon(&ring("[79.1,27.2]")),
+            "]}".repeat(200)
+        ),
+    );
+    let tenfold = tenfold();
+    space.write("laughs.kml", format!(
+        "<!DOCTYPE l [<!ENTITY e0 \"0123456789\">{tenfold}]><kml xmlns=\"http://www.opengis.net/kml/2.2\"><Document><name>&e9;</name></Document></kml>"
+    ));
+    space.write("stranger.kml", "<!DOCTYPE l [<!ENTITY e SYSTEM \"file:///etc/passwd\">]><kml xmlns=\"http://www.opengis.net/kml/2.2\"><Document><name>&e;</name></Document></kml>");
+    make_pipe(space, "pipe.geojson");
+    std::fs::create_dir(space.path("bare")).unwrap();
+
+    table.area("a corner that is no number", "nan.geojson");
+    table.area("an infinite corner", "infinite.geojson");
+    table.area("letters for numbers", "letters.geojson");
+    table.area("a polygon without rings", "no-ring.geojson");
+    table.area("a ring without corners", "empty-ring.geojson");
+    table.area("a polygon without area", "needle.geojson");
+    table.area("a feature without a geometry", "unlocated.geojson");
+    table.area("brackets without end", "deep.geojson");
+    table.area("collections within collections", "nested.geojson");
+    table.area("XML that grows without end", "laughs.kml");
+    table.area("XML that reads another file", "stranger.kml");
+    table.area("a pipe that nobody writes to", "pipe.geojson");
+    table.area("a folder", "bare");
+    table.area("a box of no numbers", "nan,27,80,28");
+    table.area("an infinite box", "-inf,-inf,inf,inf");
     table.area("a file that is not there", "gone.geojson");
     table.area("an empty file", "empty.geojson");
     table.area("half a file", "broken.geojson");
@@ -197,6 +279,35 @@ fn models_that_cannot_be_used() {
     space.write_model("no-gsd", |card| card["kilnsight:gsd_m"] = json!(null));
     space.write_model("later", |card| card["kilnsight:card_version"] = json!(2));
 
+    space.write_model("blank", as_is);
+    space.write("blank/model.json", "");
+    space.write_model("deep", as_is);
+    space.write("deep/model.json", "[".repeat(100_000));
+    space.write_model("folder-card", as_is);
+    std::fs::remove_file(space.path("folder-card/model.json")).unwrap();
+    std::fs::create_dir(space.path("folder-card/model.json")).unwrap();
+    space.write_model("pipe-card", as_is);
+    std::fs::remove_file(space.path("pipe-card/model.json")).unwrap();
+    make_pipe(space, "pipe-card/model.json");
+    space.write_model("tiny-pixels", |card| {
+        card["kilnsight:gsd_m"] = json!(1e-300);
+    });
+    space.write_model("huge-pixels", |card| card["kilnsight:gsd_m"] = json!(1e300));
+    space.write_model("huge-chips", |card| {
+        card["kilnsight:chip_px"] = json!(1_000_000_000);
+    });
+    space.write_model("all-overlap", |card| {
+        card["kilnsight:overlap_m"] = json!(1e9);
+    });
+
+    table.model("a card of no bytes", "blank");
+    table.model("a card of brackets without end", "deep");
+    table.model("a card that is a folder", "folder-card");
+    table.model("a card that is a pipe", "pipe-card");
+    table.model("pixels smaller than atoms", "tiny-pixels");
+    table.model("pixels larger than the Earth", "huge-pixels");
+    table.model("chips of a billion pixels a side", "huge-chips");
+    table.model("chips that overlap wholly", "all-overlap");
     table.model("a folder that is not there", "no/such/model");
     table.model("a folder without a model", "bare");
     table.model("no card", "cardless");
@@ -304,6 +415,18 @@ fn labels_that_cannot_be_compared() {
     );
     std::fs::create_dir(space.path("bare")).unwrap();
 
+    space.write("nan.json", "{\"type\":\"Feature\",\"properties\":{},\"geometry\":{\"type\":\"Polygon\",\"coordinates\":[[[NaN,27.1],[79.1,27.1],[79.0,27.2],[79.0,27.1]]]}}");
+    space.write("infinite.json", "{\"type\":\"Feature\",\"properties\":{},\"geometry\":{\"type\":\"Polygon\",\"coordinates\":[[[1e999,27.1],[79.1,27.1],[79.0,27.2],[79.0,27.1]]]}}");
+    space.write("no-ring.json", square(json!([])));
+    space.write("deep.json", "[".repeat(100_000));
+    space.write("latin.json", b"{\"type\": \"\xe9\"}");
+
+    table.add("a corner that is no number", &labels("nan.json"));
+    table.add("an infinite corner", &labels("infinite.json"));
+    table.add("a ring without corners", &labels("no-ring.json"));
+    table.add("brackets without end", &labels("deep.json"));
+    table.add("letters of another encoding", &labels("latin.json"));
+    table.add("a folder", &labels("bare"));
     table.add("labels that are not there", &labels("gone.json"));
     table.add("an empty file", &labels("empty.json"));
     table.add("half a file", &labels("half.json"));
@@ -415,6 +538,109 @@ fn a_truncated_scene_is_scanned_as_far_as_it_can_be_read() {
     let before = run.results();
     assert_eq!(space.run(scan).code, Some(3));
     assert_eq!(before, run.results());
+}
+
+#[test]
+fn the_page_on_bad_inputs_tells_what_the_program_says() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(folder.join("docs/bad-inputs.md")).unwrap();
+    let mut rows = 0;
+    for of in [
+        "scenes_that_cannot_be_scanned",
+        "areas_of_interest_that_cannot_be_used",
+        "models_that_cannot_be_used",
+        "run_directories_that_cannot_be_written",
+        "labels_that_cannot_be_compared",
+    ] {
+        let file = format!("tests/main/snapshots/main__bad_input__{of}.snap");
+        let snapshot = std::fs::read_to_string(folder.join(file)).unwrap();
+        let lines: Vec<&str> = snapshot
+            .splitn(3, "---\n")
+            .nth(2)
+            .unwrap()
+            .lines()
+            .collect();
+        for pair in lines.chunks_exact(2) {
+            let (code, message) = pair[1].trim().split_once("  error: ").unwrap();
+            let row = format!("| {} | {code} | {} |", pair[0], message.replace('|', "\\|"));
+            assert!(
+                page.contains(&row),
+                "docs/bad-inputs.md lacks the row\n{row}"
+            );
+            rows += 1;
+        }
+    }
+    let told = page.lines().filter(|line| line.starts_with("| ")).count() - 2 * 5;
+    assert_eq!(told, rows, "the page has rows that are tried no more");
+}
+
+/// XML entities, each of which stands for ten of the one before: `e9` for ten thousand million letters.
+fn tenfold() -> String {
+    let entity = |i: usize| format!("<!ENTITY e{} \"{}\">", i + 1, format!("&e{i};").repeat(10));
+    std::array::from_fn::<String, 9, _>(entity).concat()
+}
+
+/// A named pipe: opening it would wait for a writer that never comes.
+fn make_pipe(space: &Workspace, name: &str) {
+    let made = std::process::Command::new("mkfifo")
+        .arg(space.path(name))
+        .status();
+    assert!(made.unwrap().success());
+}
+
+#[test]
+fn a_scene_that_cannot_be_placed_costs_the_others_nothing() {
+    let space = Workspace::new();
+    let fixture = Fixture::new((96, 80), vec![blob(48.0, 40.0)]);
+    fixture.write(&space, "a.tif");
+    fixture
+        .at(32631, [1e12, 10.0, 0.0, 60_000.0, 0.0, -10.0])
+        .write(&space, "b.tif");
+    let outcome = space.run("scan a.tif b.tif --model blob --out run --workers 1");
+    assert_eq!(outcome.code, Some(3), "{outcome:?}");
+    assert_eq!(space.read_run("run").layer("sites").len(), 1);
+}
+
+#[test]
+fn scenes_of_one_name_are_told_apart_whatever_else_is_called() {
+    let space = Workspace::new();
+    let fixture = Fixture::new((96, 80), vec![blob(48.0, 40.0)]);
+    for folder in ["x", "y"] {
+        std::fs::create_dir(space.path(folder)).unwrap();
+        fixture.write(&space, &format!("{folder}/a.tif"));
+    }
+    // Just what the second `a` would be called.
+    fixture.write(&space, "a-2.tif");
+    let run = space.scan("x/a.tif y/a.tif a-2.tif");
+    let record = run.record();
+    let scenes = record["scenes"].as_array().unwrap();
+    let ids: Vec<&str> = scenes.iter().map(|s| s["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["a-2", "a", "a-3"]);
+}
+
+#[test]
+fn features_without_geometry_do_not_spoil_an_area_of_interest() {
+    let space = Workspace::new();
+    Fixture::new((96, 80), vec![blob(48.0, 40.0)]).write(&space, "a.tif");
+    let whole = json!({"type": "Polygon", "coordinates": [[[70, 20], [90, 20], [90, 35], [70, 35], [70, 20]]]});
+    let bow = json!({"type": "Polygon", "coordinates": [[[70, 20], [90, 35], [90, 20], [70, 35], [70, 20]]]});
+    for (name, geometry) in [("whole.geojson", whole), ("bow.geojson", bow)] {
+        let features = json!({"type": "FeatureCollection", "features": [
+            {"type": "Feature", "properties": {}, "geometry": null},
+            {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": []}},
+            {"type": "Feature", "properties": {}, "geometry": geometry},
+        ]});
+        space.write(name, features.to_string());
+    }
+    let run = space.scan("a.tif --aoi whole.geojson");
+    assert_eq!(run.layer("sites").len(), 1);
+    // Edges that cross each other enclose two triangles; the scene lies in neither or in one, but in no trouble.
+    assert!(
+        space
+            .run("scan a.tif --model blob --out bow --aoi bow.geojson")
+            .code
+            .is_some_and(|c| c < 2)
+    );
 }
 
 fn write_palette(space: &Workspace, name: &str) {
