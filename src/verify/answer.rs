@@ -108,6 +108,8 @@ named! {
         Probability = "probability",
         /// Contested, for experts.
         Expert = "expert",
+        /// Answered elsewhere.
+        Import = "import",
     }
 }
 

@@ -172,7 +172,8 @@ impl<'a> Deriver<'a> {
         };
         self.receipt(voter, id, entry.seq, task)?;
         let weight = milliseconds.map_or(1.0, |ms| haste_weight(ms as f64 / 1000.0));
-        let verified = self.is_trained(voter)?;
+        // Who voted elsewhere was let in there.
+        let verified = *stream == Stream::Import || self.is_trained(voter)?;
         self.tx
             .prepare_cached(
                 "INSERT OR REPLACE INTO vote
@@ -372,7 +373,8 @@ impl<'a> Deriver<'a> {
         // Sums run in the order of the voters' codes, whatever the order in which the votes came.
         let mut by_voter: Vec<&Ballot<'_>> = ballots.iter().collect();
         by_voter.sort_by_key(|b| b.volunteer);
-        let posterior = crowd.posterior(by_voter);
+        let raw = crowd.posterior(by_voter);
+        let posterior = self.estimate.calibration.map_or(raw, |c| c.apply(raw));
         let judged = tally.yes + tally.no + tally.unsure > 0;
         let combined = p_combined(
             posterior,

@@ -108,6 +108,9 @@ pub enum VerifyError {
         #[source]
         source: std::io::Error,
     },
+    /// What is being written cannot be.
+    #[error(transparent)]
+    Write(#[from] std::io::Error),
     /// A file does not hold what it should.
     #[error("`{path}`{}: {what}", line.map(|n| format!(", line {n}")).unwrap_or_default())]
     Content {
@@ -157,6 +160,12 @@ impl From<rusqlite::Error> for VerifyError {
             path: String::new(),
             source,
         }
+    }
+}
+
+impl From<csv::Error> for VerifyError {
+    fn from(error: csv::Error) -> Self {
+        Self::Write(error.into())
     }
 }
 

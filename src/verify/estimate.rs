@@ -6,7 +6,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use super::answer::GoldPurpose;
-use super::consensus::{Answer, Ballot, ControlRecord, Crowd, StopRule};
+use super::consensus::{
+    Answer, Ballot, Calibration, ControlRecord, Crowd, MIN_CONTROL_ANSWERS, StopRule,
+};
 use super::error::VerifyError;
 
 /// Name of the method, recorded with every decision.
@@ -19,6 +21,8 @@ pub(super) struct Estimate {
     pub(super) rule: StopRule,
     /// Answers to hidden controls.
     pub(super) controls: ControlRecord,
+    /// What posteriors are worth, told by the controls; `None` while there are too few.
+    pub(super) calibration: Option<Calibration>,
     /// Votes it rests on.
     pub(super) votes: u64,
 }
@@ -29,6 +33,7 @@ impl Default for Estimate {
             crowd: Crowd::default(),
             rule: StopRule::FIRST_TO_3,
             controls: ControlRecord::default(),
+            calibration: None,
             votes: 0,
         }
     }
@@ -80,7 +85,14 @@ impl Estimate {
             (task.as_str(), ballot)
         });
         let fit = Crowd::fit(ballots, &training);
+        // The truth of controls was kept from the fit, so their posteriors can be held against it.
+        let points: Vec<(f64, bool)> = control
+            .iter()
+            .filter_map(|(task, truth)| Some((*fit.p_votes.get(task)?, *truth)))
+            .collect();
         Ok(Self {
+            calibration: (controls.answered >= MIN_CONTROL_ANSWERS)
+                .then(|| Calibration::fit(&points)),
             crowd: fit.crowd,
             rule: StopRule::choose(votes.len() as u64, controls),
             controls,

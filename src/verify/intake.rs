@@ -141,10 +141,19 @@ impl Project {
         })();
         let finish = made.and_then(|added| {
             if added.iter().all(|a| a.tasks() == 0) {
-                return Err(VerifyError::Nothing(
-                    "the runs hold nothing that can be asked about: no sites with pictures"
-                        .to_owned(),
-                ));
+                let unread: Vec<&str> = added
+                    .iter()
+                    .flat_map(|a| &a.failures)
+                    .map(|f| f.reason.as_str())
+                    .collect();
+                return Err(VerifyError::Nothing(if unread.is_empty() {
+                    "the runs hold nothing that can be asked about".to_owned()
+                } else {
+                    format!(
+                        "no pictures can be cut: {}; give the command where the scan was made",
+                        unread.join("; ")
+                    )
+                }));
             }
             std::fs::rename(beside.path().join(DATABASE), folder.join(DATABASE))
                 .map_err(file_error)?;

@@ -23,10 +23,11 @@ const CLOSE_RADII: f64 = 4.0;
 const CLOSE_LEAST_PX: f64 = 40.0;
 /// The context is so many times as wide as the close view.
 const CONTEXT: f64 = 4.0;
-/// Less of the close view than this was measured: the scene does not show the place.
-const LEAST_SEEN: f64 = 0.6;
-/// Percentiles of the scene that become black and white.
-const PERCENTILES: [f64; 2] = [0.5, 99.5];
+/// Less of the close view than this was measured: the scene does not show the place. A site in the very corner of a
+/// scene shows a quarter.
+const LEAST_SEEN: f64 = 0.24;
+/// Percentiles of the scene that become black and white: as in the overview picture.
+const PERCENTILES: [f64; 2] = [0.1, 99.9];
 /// Longest side of the sample that they are taken from.
 const SAMPLE_SIDE: usize = 1024;
 /// Ground that was not measured.
@@ -208,6 +209,7 @@ impl<'a> Renderer<'a> {
     fn draw(&self, square: &[PixelPoint], window: Window, size: (usize, usize)) -> (RgbImage, f64) {
         let pixels = size.0 * size.1;
         let scale = (size.0 as f64 / window.width, size.1 as f64 / window.height);
+        let all_measured = self.valid.iter().all(|v| *v == 1);
         let mut seen = 0u32;
         let image = RgbImage::from_fn(SIDE, SIDE, |column, row| {
             let u = (f64::from(column) + 0.5) / f64::from(SIDE);
@@ -222,18 +224,22 @@ impl<'a> Renderer<'a> {
                 return UNSEEN;
             }
             seen += 1;
-            let gray = |channel: usize| {
-                // A scene of one band is grey; of many, the first three stand for red, green, blue.
-                let band = if self.scene.bands.len() >= 3 {
-                    channel
-                } else {
-                    0
-                };
+            // A scene of one band is grey; of many, the first three stand for red, green, blue.
+            let colored = self.scene.bands.len() >= 3;
+            let taps = Taps::new(size, x - 0.5, y - 0.5);
+            let gray = |band: usize| {
                 let plane = &self.planes[band * pixels..(band + 1) * pixels];
-                self.stretch
-                    .gray(sample(plane, &self.valid, size, x - 0.5, y - 0.5))
+                self.stretch.gray(if all_measured {
+                    taps.sample(plane)
+                } else {
+                    taps.sample_measured(plane, &self.valid)
+                })
             };
-            Rgb([gray(0), gray(1), gray(2)])
+            if colored {
+                Rgb([gray(0), gray(1), gray(2)])
+            } else {
+                Rgb([gray(0); 3])
+            }
         });
         (image, f64::from(seen) / f64::from(SIDE * SIDE))
     }
@@ -250,50 +256,92 @@ fn between(square: &[PixelPoint], u: f64, v: f64) -> PixelPoint {
 }
 
 /// Cubic convolution (Keys, "Cubic convolution interpolation for digital image processing", 1981, a = -1/2) between
-/// measured pixels; pixel centres lie at whole numbers. Pixels that were not measured are left out.
-fn sample(plane: &[f32], valid: &[u8], size: (usize, usize), x: f64, y: f64) -> f32 {
-    let weights = |t: f64| {
-        let (t2, t3) = (t * t, t * t * t);
-        [
-            -0.5 * t3 + t2 - 0.5 * t,
-            1.5 * t3 - 2.5 * t2 + 1.0,
-            -1.5 * t3 + 2.0 * t2 + 0.5 * t,
-            0.5 * t3 - 0.5 * t2,
-        ]
-    };
-    let (wx, wy) = (weights(x - x.floor()), weights(y - y.floor()));
-    let index = |start: f64, step: usize, limit: usize| {
-        ((start.floor() as i64 - 1 + step as i64).clamp(0, limit as i64 - 1)) as usize
-    };
-    let (mut sum, mut weight) = (0.0, 0.0);
-    for (j, wy) in wy.iter().enumerate() {
-        let row = index(y, j, size.1) * size.0;
-        for (i, wx) in wx.iter().enumerate() {
-            let pixel = row + index(x, i, size.0);
-            if valid[pixel] == 1 {
-                sum += wx * wy * f64::from(plane[pixel]);
-                weight += wx * wy;
-            }
+/// pixels, whose centres lie at whole numbers: which of them count how much, for all bands.
+struct Taps {
+    columns: [usize; 4],
+    /// Where their rows start.
+    rows: [usize; 4],
+    across: [f64; 4],
+    down: [f64; 4],
+}
+
+impl Taps {
+    fn new(size: (usize, usize), x: f64, y: f64) -> Self {
+        let weights = |t: f64| {
+            let (t2, t3) = (t * t, t * t * t);
+            [
+                -0.5 * t3 + t2 - 0.5 * t,
+                1.5 * t3 - 2.5 * t2 + 1.0,
+                -1.5 * t3 + 2.0 * t2 + 0.5 * t,
+                0.5 * t3 - 0.5 * t2,
+            ]
+        };
+        let inside = |position: i64, limit: usize| position.clamp(0, limit as i64 - 1) as usize;
+        let (x0, y0) = (x.floor() as i64, y.floor() as i64);
+        let column = |step| inside(x0 + step, size.0);
+        let row = |step| inside(y0 + step, size.1) * size.0;
+        Self {
+            columns: [column(-1), column(0), column(1), column(2)],
+            rows: [row(-1), row(0), row(1), row(2)],
+            across: weights(x - x.floor()),
+            down: weights(y - y.floor()),
         }
     }
-    if weight > 1e-6 {
-        (sum / weight) as f32
-    } else {
-        plane[index(y, 1, size.1) * size.0 + index(x, 1, size.0)]
+
+    /// Where every pixel was measured. Runs a hundred thousand times a picture: plain sums.
+    fn sample(&self, plane: &[f32]) -> f32 {
+        let [a, b, c, d] = self.columns;
+        let row = |start: usize| {
+            self.across[0] * f64::from(plane[start + a])
+                + self.across[1] * f64::from(plane[start + b])
+                + self.across[2] * f64::from(plane[start + c])
+                + self.across[3] * f64::from(plane[start + d])
+        };
+        let sum = self.down[0] * row(self.rows[0])
+            + self.down[1] * row(self.rows[1])
+            + self.down[2] * row(self.rows[2])
+            + self.down[3] * row(self.rows[3]);
+        sum as f32
+    }
+
+    /// From the pixels that were measured alone; what was not must not bleed into its neighbours.
+    fn sample_measured(&self, plane: &[f32], valid: &[u8]) -> f32 {
+        let (mut sum, mut total) = (0.0, 0.0);
+        for (row, down) in self.rows.iter().zip(&self.down) {
+            for (column, across) in self.columns.iter().zip(&self.across) {
+                let pixel = row + column;
+                if valid[pixel] == 1 {
+                    sum += down * across * f64::from(plane[pixel]);
+                    total += down * across;
+                }
+            }
+        }
+        if total > 0.25 {
+            (sum / total) as f32
+        } else {
+            // Hardly anything is left of the weights: the nearest pixel, which was measured.
+            let near = |weights: &[f64; 4]| if weights[1] >= weights[2] { 1 } else { 2 };
+            plane[self.rows[near(&self.down)] + self.columns[near(&self.across)]]
+        }
     }
 }
 
-/// The best JPEG that is small enough.
+/// The best JPEG that is small enough, found by halving: worse quality is never larger.
 fn encode(image: &RgbImage) -> Result<Vec<u8>, VerifyError> {
-    let mut jpeg = Vec::new();
-    for quality in QUALITIES {
-        jpeg.clear();
-        JpegEncoder::new_with_quality(&mut jpeg, quality).encode_image(image)?;
-        if jpeg.len() <= MOST_BYTES {
-            break;
+    let (mut from, mut to) = (0, QUALITIES.len());
+    let mut best = Vec::new();
+    while from < to {
+        let middle = usize::midpoint(from, to);
+        let mut jpeg = Vec::with_capacity(2 * MOST_BYTES);
+        JpegEncoder::new_with_quality(&mut jpeg, QUALITIES[middle]).encode_image(image)?;
+        if jpeg.len() <= MOST_BYTES || middle + 1 == QUALITIES.len() {
+            to = middle;
+            best = jpeg;
+        } else {
+            from = middle + 1;
         }
     }
-    Ok(jpeg)
+    Ok(best)
 }
 
 #[cfg(test)]
@@ -318,15 +366,24 @@ mod tests {
             .map(|i| (i % 8) as f32 * 3.0 + (i / 8) as f32)
             .collect();
         let valid = [1; 64];
-        assert_eq!(sample(&plane, &valid, size, 3.0, 4.0), 13.0);
-        assert!((sample(&plane, &valid, size, 3.25, 4.5) - 14.25).abs() < 1e-5);
+        let sample = |x, y| {
+            let taps = Taps::new(size, x, y);
+            let all = taps.sample(&plane);
+            assert!((all - taps.sample_measured(&plane, &valid)).abs() < 1e-4);
+            all
+        };
+        assert_eq!(sample(3.0, 4.0), 13.0);
+        assert!((sample(3.25, 4.5) - 14.25).abs() < 1e-5);
     }
 
     #[test]
     fn pixels_that_were_not_measured_do_not_bleed() {
         let size = (4, 1);
         let (plane, valid) = ([10.0, 10.0, 9999.0, 9999.0], [1, 1, 0, 0]);
-        assert_eq!(sample(&plane, &valid, size, 1.2, 0.0), 10.0);
+        assert_eq!(
+            Taps::new(size, 1.2, 0.0).sample_measured(&plane, &valid),
+            10.0
+        );
     }
 
     #[test]

@@ -79,10 +79,6 @@ impl Trial {
         }
     }
 
-    pub(super) fn truth(&self, task: &str) -> bool {
-        self.tasks.iter().find(|(t, _)| t == task).unwrap().1
-    }
-
     pub(super) fn volunteer(&self, name: &str) -> Member {
         self.project.join(name, SecretHash::of(name)).unwrap()
     }

@@ -15,10 +15,19 @@ fn help_of_every_command() {
         "model",
         "model info",
         "evaluate",
+        "doctor",
         "verify",
         "verify consensus",
         "verify serve",
-        "doctor",
+        "verify init",
+        "verify add",
+        "verify status",
+        "verify gold",
+        "verify import",
+        "verify export",
+        "verify replay",
+        "verify backup",
+        "verify restore",
     ] {
         let name = format!("help {command}").trim().replace(' ', "_");
         insta::assert_snapshot!(name, space.succeed(&format!("{command} --help")));

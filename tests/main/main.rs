@@ -57,6 +57,8 @@ mod run_directory;
 mod evaluate;
 // Votes of workers: labels, error rates, agreement.
 mod consensus;
+// Volunteers: projects from runs, what volunteers get, crashes, files out and in.
+mod verify;
 // The small commands, the help, the manners on the command line.
 mod commands;
 // The server: starting and stopping, the API, who may do what, the map layer, the volunteers' page.

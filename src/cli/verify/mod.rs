@@ -6,6 +6,7 @@ mod init;
 mod replay;
 mod serve;
 mod status;
+mod tables;
 
 use clap::Subcommand;
 
@@ -23,6 +24,12 @@ pub(super) enum VerifyCommand {
     Status(status::StatusArgs),
     /// Find labels, error rates and agreement from any table of votes
     Consensus(consensus::ConsensusArgs),
+    /// Tell the project of tasks whose answer is known: for training, and as hidden controls
+    Gold(tables::GoldArgs),
+    /// Take in votes from a CSV table, such as an export of another platform
+    Import(tables::ImportArgs),
+    /// Write the verified layer, the votes and the random sample
+    Export(tables::ExportArgs),
     /// Check the log of a project, and build all that follows from it again
     Replay(replay::ReplayArgs),
     /// Copy a project into one file, while it is served
@@ -38,6 +45,9 @@ pub(super) fn run(command: &VerifyCommand, common: &Common) -> anyhow::Result<Ex
         VerifyCommand::Serve(args) => serve::run(args),
         VerifyCommand::Status(args) => status::run(args),
         VerifyCommand::Consensus(args) => consensus::run(args, common),
+        VerifyCommand::Gold(args) => tables::gold(args),
+        VerifyCommand::Import(args) => tables::import(args, common),
+        VerifyCommand::Export(args) => tables::export(args),
         VerifyCommand::Replay(args) => replay::run(args),
         VerifyCommand::Backup(args) => backup::backup(args, common),
         VerifyCommand::Restore(args) => backup::restore(args, common),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::ExitStatus;
+use crate::run::counted;
 use crate::verify::Project;
 
 #[derive(Debug, Args)]
@@ -32,8 +33,8 @@ pub(super) fn run(args: &ReplayArgs) -> anyhow::Result<ExitStatus> {
     } else {
         writeln!(
             stdout,
-            "{} events, each sealed as it should be",
-            replayed.events
+            "{}, each sealed as it should be",
+            counted(replayed.events, "event")
         )?;
         writeln!(stdout, "  seal   {}", replayed.head)?;
         writeln!(stdout, "  state  {}", replayed.digest)?;

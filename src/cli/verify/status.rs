@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::cli::ExitStatus;
 use crate::run::counted;
+use crate::verify::consensus::Agreement;
 use crate::verify::{Project, ProjectProgress, Status, StreamProgress};
 
 #[derive(Debug, Args)]
@@ -21,13 +22,24 @@ pub(in crate::cli) struct StatusArgs {
 }
 
 pub(super) fn run(args: &StatusArgs) -> anyhow::Result<ExitStatus> {
-    let progress = Project::open(&args.project)?.progress()?;
+    let project = Project::open(&args.project)?;
+    let (progress, agreement) = (project.progress()?, project.agreement()?);
     let mut stdout = std::io::stdout().lock();
     if args.json {
-        serde_json::to_writer_pretty(&mut stdout, &progress)?;
+        let mut json = serde_json::to_value(&progress)?;
+        json["agreement"] = serde_json::json!({
+            "krippendorff_alpha": agreement.krippendorff_alpha,
+            "fleiss_kappa": agreement.fleiss_kappa,
+            "observed": agreement.observed,
+            "on_no": agreement.by_label.first(),
+            "on_yes": agreement.by_label.get(1),
+            "on_unsure": agreement.by_label.get(2),
+        });
+        serde_json::to_writer_pretty(&mut stdout, &json)?;
         writeln!(stdout)?;
     } else {
         print(&mut stdout, &progress)?;
+        print_agreement(&mut stdout, &agreement)?;
     }
     stdout.flush()?;
     Ok(ExitStatus::Done)
@@ -86,5 +98,17 @@ fn print(out: &mut impl Write, p: &ProjectProgress) -> std::io::Result<()> {
         out,
         "gold           {} for training, {} as hidden controls ({controls})",
         p.gold_training, p.gold_control,
+    )
+}
+
+fn print_agreement(out: &mut impl Write, a: &Agreement) -> std::io::Result<()> {
+    let number = |x: Option<f64>| x.map_or_else(|| "–".to_owned(), |x| format!("{x:.3}"));
+    let of = |label: usize| number(a.by_label.get(label).copied().flatten());
+    writeln!(
+        out,
+        "agreement      alpha {} (0.8 is called reliable), on yes {}, on no {}",
+        number(a.krippendorff_alpha),
+        of(1),
+        of(0)
     )
 }
