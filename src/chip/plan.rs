@@ -417,7 +417,7 @@ impl ChipPlan {
 
 /// Refuses a scene that lies within one model pixel: nothing of it could be read.
 fn at_least_a_pixel(scene: &Scene, scale: (f64, f64), spec: &ChipSpec) -> Result<(), PlanError> {
-    if (scene.width as f64) < scale.0 && (scene.height as f64) < scale.1 {
+    if (scene.width as f64) <= scale.0 && (scene.height as f64) < scale.1 {
         return Err(PlanError::LessThanAPixel {
             scene: scene.id.clone(),
             gsd_m: spec.gsd_m,
