@@ -113,7 +113,7 @@ impl Radiometry {
         }
     }
 
-    /// Decides for a scene; see the [module](self). `before` is what an earlier part of the same scan measured.
+    /// Decides for a scene; the module says how. `before` is what an earlier part of the same scan measured.
     pub fn settle(
         scene: &Scene,
         wanted: &WantedValues,

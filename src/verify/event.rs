@@ -28,7 +28,7 @@ pub enum Event {
         wave: i64,
         /// How many.
         count: u64,
-        /// SHA-256 over what they ask: see [`super::replay`].
+        /// SHA-256 over what they ask: see `replay`.
         digest: String,
     },
     /// A volunteer answered.
