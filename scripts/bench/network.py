@@ -1,19 +1,24 @@
 """Writes a network of the size of YOLOv8n with random weights that answers like a trained one.
 
 The benchmark needs the cost of such a network, not its knowledge. Every convolution is followed by
-a batch normalisation measured on a chip of the benchmark's raster and folded into its weights, so
+a batch normalisation measured on chips of the benchmark's raster and folded into its weights, so
 that numbers neither vanish nor explode on their way through sixty layers; the last layer is set so
 that about 0.4 % of the anchors score above 0.25, as in a scene with some objects in it.
+
+usage: network.py FOLDER RASTER
 """
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime as ort
+import rasterio
 from onnx import TensorProto, helper, numpy_helper
+from rasterio.windows import Window
 
 CLASSES = ["kiln", "camp", "pond"]
 CHIP_PX = 640
@@ -156,11 +161,11 @@ def head(b, maps):
     points = b.constant(np.concatenate(points, 1)[None])
     strides = b.constant(np.concatenate(strides)[None, None])
 
-    flat = [b.reshape(s, 1, 4 * BINS, -1) for s in sides]
-    bins = b.reshape(b.op("Concat", flat, axis=2), 1, 4, BINS, anchors)
+    flat = [b.reshape(s, 0, 4 * BINS, -1) for s in sides]
+    bins = b.reshape(b.op("Concat", flat, axis=2), 0, 4, BINS, anchors)
     bins = b.op("Softmax", [b.op("Transpose", [bins], perm=[0, 2, 1, 3])], axis=1)
     weights = b.constant(np.arange(BINS).reshape(1, BINS, 1, 1))
-    distances = b.reshape(b.op("Conv", [bins, weights]), 1, 4, anchors)
+    distances = b.reshape(b.op("Conv", [bins, weights]), 0, 4, anchors)
     split = b.constant([2, 2], np.int64)
     left_top, right_bottom = b.op("Split", [distances, split], outputs=2, axis=1)
     low = b.op("Sub", [points, left_top])
@@ -168,7 +173,7 @@ def head(b, maps):
     center = b.op("Mul", [b.op("Add", [low, high]), b.constant(0.5)])
     box = b.op("Concat", [center, b.op("Sub", [high, low])], axis=1)
     box = b.op("Mul", [box, strides])
-    scores = [b.reshape(x, 1, len(CLASSES), -1) for x in logits]
+    scores = [b.reshape(x, 0, len(CLASSES), -1) for x in logits]
     scores = b.op("Sigmoid", [b.op("Concat", scores, axis=2)])
 
     return b.op("Concat", [box, scores], axis=1)
@@ -220,12 +225,12 @@ def write(folder, chips):
     """Writes the model folder. `chips` (n × 3 × 640 × 640, 0 to 1) stand for what it will see."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    b = Builder(chips[:1].astype(np.float32))
+    b = Builder(chips.astype(np.float32))
     computed = head(b, features(b))
     b.nodes.append(helper.make_node("Identity", [computed], ["output0"]))
     used = {name for node in b.nodes for name in node.input}
     constants = {name: array for name, array in b.constants.items() if name in used}
-    shapes = {"images": [1, 3, CHIP_PX, CHIP_PX], "output0": b.values[computed].shape}
+    shapes = {"images": [1, 3, CHIP_PX, CHIP_PX], "output0": [1, *b.values[computed].shape[1:]]}
     tensors = {
         name: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
         for name, shape in shapes.items()
@@ -245,4 +250,18 @@ def write(folder, chips):
     (folder / "model.json").write_text(text + "\n")
     parameters = sum(array.size for array in constants.values())
     passing = (b.values[computed][:, 4:].max(1) > PASSING_SCORE).mean()
-    return parameters, float(passing)
+    print(
+        f"{parameters / 1e6:.2f} million parameters, {passing:.2%} of anchors above {PASSING_SCORE}"
+    )
+
+
+def main(folder, raster):
+    """Writes the model for a raster, and prints what came of it."""
+    with rasterio.open(raster) as scene:
+        corners = range(CHIP_PX, scene.width - CHIP_PX, scene.width // 4)
+        windows = [Window(at, at, CHIP_PX, CHIP_PX) for at in corners]
+        write(folder, np.stack([scene.read(window=window) for window in windows]) / 255)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

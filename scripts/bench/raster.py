@@ -1,5 +1,9 @@
-"""Writes the benchmark's rasters: ground at 0.5 m, tiled and compressed like real mosaics."""
+"""Writes the benchmark's rasters: ground at 0.5 m, tiled and compressed like real mosaics.
 
+usage: raster.py PATH SIDE
+"""
+
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +34,8 @@ def write(path, side):
     path = Path(path)
     if path.exists():
         return
-    random = np.random.default_rng(side)
+    # The same ground in all of them, so that a network answers alike.
+    random = np.random.default_rng(8)
     piece = 2048
     pieces = [ground(random, piece) for _ in range(4)]
     partial = path.with_suffix(".part.tif")
@@ -46,3 +51,7 @@ def write(path, side):
                 chosen = np.rot90(pieces[random.integers(4)], random.integers(4), (1, 2))
                 out.write(chosen[:, :h, :w], window=Window(x, y, w, h))
     partial.rename(path)
+
+
+if __name__ == "__main__":
+    write(sys.argv[1], int(sys.argv[2]))

@@ -12,7 +12,7 @@ use super::pipeline::PlannedScene;
 use crate::chip::Chip;
 
 /// Scenes are divided into panels so that neither the pixels of a strip nor a row of blocks take more than this.
-const STRIP_BYTES: u64 = 16 << 20;
+const STRIP_BYTES: u64 = 8 << 20;
 /// A panel is at least this many blocks wide, so that few blocks lie on a boundary.
 const PANEL_BLOCKS: u64 = 8;
 
@@ -165,7 +165,7 @@ fn strip_bytes(planned: &PlannedScene) -> u64 {
 }
 
 /// Smallest and largest block cache.
-const BLOCK_CACHE_BYTES: Range<u64> = (16 << 20)..(512 << 20);
+const BLOCK_CACHE_BYTES: Range<u64> = (8 << 20)..(512 << 20);
 
 /// What GDAL's block cache must hold so that no block of a panel is decoded twice: for each reader a row of
 /// blocks, or a strip where that is more; where chips are resampled, all blocks under a row of chips, since they

@@ -174,6 +174,10 @@ fn open(
         .with_inter_threads(1)
         .map_err(|e| load(&e))?
         .with_intra_op_spinning(false)
+        .map_err(|e| load(&e))?
+        // The pattern of the first run would be laid out once more beside what that run took: as much memory again,
+        // for no time saved.
+        .with_memory_pattern(false)
         .map_err(|e| load(&e))?;
     if let Some(provider) = device.provider() {
         if !device.is_built_in() {
