@@ -79,6 +79,7 @@ class Bench:
         if ended.code != 0:
             sys.exit(f"crash.py: the reference scan fails ({ended.code}): {ended.said}")
         self.reference = self.bytes_of("whole")
+        self.calls = traced_calls(self)
         self.chips = json.loads((folder / "whole/run.json").read_text())["counts"]["chips"]
 
     def arguments(self, out, *more):
@@ -179,6 +180,7 @@ def traced_calls(bench):
     bench.run("traced", before=["strace", "-o", str(log), "-e", f"trace={TRACED}"])
     calls = {stage: [] for stage in STAGES}
     seen = Counter()
+    journals = 0
     stage = None
     for line in log.read_text().splitlines():
         found = re.match(r"(\w+)\((.*)", line)
@@ -186,13 +188,15 @@ def traced_calls(bench):
             continue
         name, rest = found.groups()
         seen[name] += 1
+        # The ledger is there once its journal has gone a third time: schema, plan, first chips.
+        journals += name == "unlink" and "-journal" in rest
         if stage is None and '"a.tif"' in rest:
             stage = "opening"
         elif stage == "opening" and "/.lock" in rest:
             stage = "ledger made"
-        elif stage == "ledger made" and seen["fdatasync"] > 12:
+        elif stage == "ledger made" and journals == 3:
             stage = "scanning"
-        elif stage == "scanning" and "O_EXCL" in rest and "-journal" not in rest:
+        elif stage == "scanning" and "O_EXCL" in rest and ".kilnsight-" in rest:
             stage = "writing layers"
         if stage:
             calls["renaming" if name == "renameat" else stage].append((name, seen[name]))
@@ -201,7 +205,7 @@ def traced_calls(bench):
 
 def moments(bench, count, chance):
     """Moments to kill a scan at: `(stage, name of the call, its number)` or `(stage, seconds)`."""
-    calls = traced_calls(bench)
+    calls = bench.calls
     began = time.monotonic()
     bench.run("timed")
     lasts = time.monotonic() - began
@@ -278,6 +282,12 @@ def slow_storage(bench):
     before = ["strace", "-f", "-o", "/dev/null", *delay]
     ended = bench.run("slow", before=before)
     return Row("every 40th read stalls for 0.2 s", ended, (0,), bench.same("slow"))
+
+
+def failing_sync(bench, what, stage, number):
+    """A disk that fails when content is to be written to it for good."""
+    syncs = [call for call in bench.calls[stage] if call[0] in ("fsync", "fdatasync")]
+    return failing_call(bench, what, syncs[number][0], "EIO", syncs[number][1], (75,))
 
 
 def failing_call(bench, what, call, error, nth, wanted=(1,)):
@@ -454,8 +464,8 @@ def others(bench):
     yield slow_storage(bench)
     yield full_disk(bench, "disk full while scanning", "small", ledger_bytes // 2)
     yield full_disk(bench, "disk full while writing layers", "tight", ledger_bytes + 65536)
-    yield failing_call(bench, "the disk fails under the ledger", "fdatasync", "EIO", 15, (75,))
-    yield failing_call(bench, "the disk fails under a layer", "fsync", "EIO", 4, (75,))
+    yield failing_sync(bench, "the disk fails under the ledger", "scanning", 5)
+    yield failing_sync(bench, "the disk fails under a layer", "writing layers", 2)
     yield failing_call(bench, "no rename", "renameat", "EACCES", 3)
     yield scene_goes_bad(bench)
     yield scene_changes_between(bench)
