@@ -1,20 +1,25 @@
-//! `kilnsight model info`: what a model expects and what it tells.
+//! `kilnsight model`: what a model expects and what it tells, and whether it still answers as it did.
 
 use std::io::Write;
+use std::time::Instant;
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::scan::parse_positive;
 use super::{ExitStatus, terminal};
 use crate::model::{
-    AreaPart, CardSource, LoadError, MetadataError, Model, OnnxDetector, TensorInfo, Told,
+    AreaPart, CardSource, LoadError, MetadataError, Model, OnnxDetector, Reference, TensorInfo,
+    Told,
 };
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ModelCommand {
     /// Show what a model expects, what it finds, and its licence
     Info(InfoArgs),
+    /// Compare a model with its card, and its answer to a reference chip with the stored one
+    Check(CheckArgs),
 }
 
 #[derive(Debug, Args)]
@@ -31,9 +36,29 @@ pub(super) struct InfoArgs {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  kilnsight model check models/kiln-s2")]
+pub(super) struct CheckArgs {
+    /// Model: a folder, an .onnx file with a card beside it or metadata in it, or a shipped model's name
+    #[arg(value_name = "MODEL")]
+    model: String,
+    /// Store the answer to the reference chip beside the model, for later checks
+    #[arg(long)]
+    write: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
 pub(super) fn run(command: ModelCommand) -> anyhow::Result<ExitStatus> {
-    let ModelCommand::Info(args) = command;
-    let (model, resolution_told) = load(&args)?;
+    match command {
+        ModelCommand::Info(args) => info(&args),
+        ModelCommand::Check(args) => check(&args),
+    }
+}
+
+fn info(args: &InfoArgs) -> anyhow::Result<ExitStatus> {
+    let (model, resolution_told) = load(&args.model, args.gsd)?;
     let detector = OnnxDetector::new(&model)?;
     let report = report(&model, &detector, resolution_told);
     let mut stdout = terminal::stdout();
@@ -71,13 +96,122 @@ pub(super) fn run(command: ModelCommand) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
+/// One thing that was looked at.
+#[derive(Serialize)]
+struct Finding {
+    result: &'static str,
+    what: String,
+}
+
+const GOOD: &str = "good";
+const WARNING: &str = "warning";
+const BAD: &str = "bad";
+
+fn check(args: &CheckArgs) -> anyhow::Result<ExitStatus> {
+    let (model, _) = load(&args.model, None)?;
+    let mut detector = OnnxDetector::new(&model)?;
+    let mut findings = vec![Finding {
+        result: GOOD,
+        what: match model.card_source {
+            CardSource::File if model.card.sha256.is_some() => {
+                "the card is whole, and its SHA-256, input and outputs are those of the ONNX file"
+                    .to_owned()
+            }
+            CardSource::File => {
+                "the card is whole, and its input and outputs are those of the ONNX file".to_owned()
+            }
+            CardSource::Metadata(kind) => format!("the metadata of {kind} serve as its card"),
+        },
+    }];
+    let warn = |what: String| Finding {
+        result: WARNING,
+        what,
+    };
+    findings.extend(model.warnings.iter().cloned().map(warn));
+    let unknown = model.card.unknown_keys.iter();
+    findings.extend(unknown.map(|key| warn(format!("`{key}` on the card is not known"))));
+    if matches!(model.card_source, CardSource::File) && model.card.sha256.is_none() {
+        findings.push(warn(
+            "the card has no `kilnsight:sha256`: nothing tells whether the ONNX file is the one it was written for".to_owned(),
+        ));
+    }
+
+    let path = Reference::path(&model);
+    let began = Instant::now();
+    let now = Reference::make(&model, &mut detector)?;
+    let seconds = began.elapsed().as_secs_f64();
+    let again = Reference::make(&model, &mut detector)?;
+    let differences = now.differences(&again);
+    findings.push(if differences.is_empty() {
+        Finding {
+            result: GOOD,
+            what: format!(
+                "it answers the reference chip ({} found at the default score) in {seconds:.2} s, and the same again",
+                now.found
+            ),
+        }
+    } else {
+        Finding {
+            result: BAD,
+            what: format!("asked twice it answers differently: {}", differences.join("; ")),
+        }
+    });
+    if args.write {
+        now.save(&path)?;
+        findings.push(Finding {
+            result: GOOD,
+            what: format!("the answer is stored in `{}`", path.display()),
+        });
+    } else {
+        findings.extend(match Reference::load(&path)? {
+            None => vec![warn(format!(
+                "there is no stored answer to compare with; `kilnsight model check {} --write` stores this one",
+                args.model
+            ))],
+            Some(stored) => {
+                let differences = stored.differences(&now);
+                if differences.is_empty() {
+                    vec![Finding {
+                        result: GOOD,
+                        what: format!("the answer is the one in `{}`", path.display()),
+                    }]
+                } else {
+                    let bad = |what| Finding { result: BAD, what };
+                    differences.into_iter().map(bad).collect()
+                }
+            }
+        });
+    }
+    let passed = findings.iter().all(|finding| finding.result != BAD);
+    let mut stdout = terminal::stdout();
+    if args.json {
+        let report = json!({ "model": model.card.name, "passed": passed, "findings": findings });
+        writeln!(stdout, "{report:#}")?;
+    } else {
+        for finding in &findings {
+            writeln!(stdout, "{:8} {}", finding.result, finding.what)?;
+        }
+        let verdict = if passed {
+            "works as its card says"
+        } else {
+            "does NOT answer as it did: restore model and card, or see what changed"
+        };
+        writeln!(stdout, "{}: {verdict}", model.card.name)?;
+    }
+    Ok(if passed {
+        ExitStatus::Done
+    } else {
+        ExitStatus::Failed
+    })
+}
+
 /// The model, and whether anyone tells the ground size of its pixels.
-fn load(args: &InfoArgs) -> Result<(Model, bool), LoadError> {
+fn load(given: &str, gsd_m: Option<f64>) -> Result<(Model, bool), LoadError> {
     let told = Told {
-        gsd_m: args.gsd,
+        gsd_m,
         overlap_m: None,
     };
-    match Model::load_told(&args.model, told) {
+    match Model::load_told(given, told) {
         Err(LoadError::Metadata {
             source: MetadataError::NoResolution,
             ..
@@ -87,7 +221,7 @@ fn load(args: &InfoArgs) -> Result<(Model, bool), LoadError> {
                 gsd_m: Some(1.0),
                 overlap_m: None,
             };
-            Ok((Model::load_told(&args.model, told)?, false))
+            Ok((Model::load_told(given, told)?, false))
         }
         loaded => Ok((loaded?, true)),
     }
@@ -147,6 +281,7 @@ fn report(model: &Model, detector: &OnnxDetector, resolution_told: bool) -> Valu
             AreaPart::Chips => "of whole chips".to_owned(),
         }),
         "min score": card.min_score,
+        "calibration": card.calibration.as_ref().map(|curve| format!("scores are probabilities, by a curve of {} points", curve.points().len())),
         "nms iou": card.nms_iou,
         "inputs": tensors(detector.inputs()),
         "outputs": tensors(detector.outputs()),

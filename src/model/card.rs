@@ -9,6 +9,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::Head;
+use super::calibration::{Calibration, RawCalibration};
 use super::card_head::RawHead;
 
 /// Why a card cannot be used. Always names the key.
@@ -86,6 +87,8 @@ pub struct ModelCard {
     pub nms_iou: f64,
     /// Score from which on a detection is shown, unless the user says otherwise.
     pub min_score: f64,
+    /// From its scores to probabilities; `None`: its scores are what they are.
+    pub calibration: Option<Calibration>,
     /// Value, in the model's input, of pixels that only fill the tensor up.
     pub padding: f32,
     /// Reflectances that go to the ends of the range of the input.
@@ -280,6 +283,13 @@ fn fraction(key: &'static str, value: Option<f64>) -> Result<f64, CardError> {
     }
 }
 
+fn calibration(value: &Value) -> Result<Calibration, CardError> {
+    RawCalibration::deserialize(value)
+        .map_err(|e| e.to_string())
+        .and_then(RawCalibration::check)
+        .map_err(|what| wrong("kilnsight:calibration", value, what))
+}
+
 impl RawCard {
     fn check(self, unknown_keys: Vec<String>) -> Result<ModelCard, CardError> {
         if let Some(version) = self.card_version.filter(|v| *v != CARD_VERSION) {
@@ -289,13 +299,7 @@ impl RawCard {
                 format!("this version reads {CARD_VERSION}"),
             ));
         }
-        if let Some(value) = self.calibration.as_ref().filter(|v| !v.is_null()) {
-            return Err(wrong(
-                "kilnsight:calibration",
-                value,
-                "only `null` is understood",
-            ));
-        }
+        let calibration = self.calibration.as_ref().map(calibration).transpose()?;
         let gsd_m = pixel_size(self.gsd_m)?;
         let chip_px = self
             .chip_px
@@ -372,6 +376,7 @@ impl RawCard {
             overlap_m,
             nms_iou: fraction("kilnsight:nms_iou", self.nms_iou)?,
             min_score: fraction("kilnsight:min_score", self.min_score)?,
+            calibration,
             padding: self.padding,
             reflectance: self.reflectance,
             stretch: self.stretch,

@@ -50,6 +50,20 @@ fn a_misspelt_key_is_reported() {
 }
 
 #[test]
+fn a_calibration_is_a_rising_curve() {
+    let curve = json!({"method": "piecewise-linear", "points": [[0, 0], [0.3, 0.5], [1, 0.9]]});
+    let card = with("kilnsight:calibration", curve).unwrap();
+    let probability = card.calibration.unwrap().apply(0.3);
+    assert!((probability - 0.5).abs() < 1e-6);
+    assert_eq!(
+        with("kilnsight:calibration", Value::Null)
+            .unwrap()
+            .calibration,
+        None
+    );
+}
+
+#[test]
 fn errors_name_the_key() {
     let message = |key: &str, value: Value| with(key, value).unwrap_err().to_string();
     insta::assert_snapshot!(
@@ -61,6 +75,10 @@ fn errors_name_the_key() {
             message("kilnsight:min_score", json!(40)),
             message("kilnsight:head", json!("ssd")),
             message("kilnsight:calibration", json!({"method": "magic"})),
+            message(
+                "kilnsight:calibration",
+                json!({"method": "piecewise-linear", "points": [[0, 0], [1, 0]]})
+            ),
             message("kilnsight:card_version", json!(2)),
             message("kilnsight:reflectance", json!([0.3, 0.0])),
             message("kilnsight:stretch", json!({"percentiles": [98, 2]})),

@@ -10,6 +10,7 @@
 
 mod activation;
 mod anchors;
+mod calibration;
 mod card;
 mod card_head;
 mod center;
@@ -23,6 +24,7 @@ mod mask;
 mod metadata;
 mod outputs;
 mod python_literal;
+mod reference;
 mod runtime;
 mod session;
 mod tensor;
@@ -36,6 +38,7 @@ use thiserror::Error;
 use crate::geometry::{OrientedBox, PixelArea};
 
 pub use activation::Activation;
+pub use calibration::Calibration;
 pub use card::{CardError, ModelCard, Stretch, ValueScaling};
 pub use center::{CenterHead, CenterOutputs};
 pub use classifier::ClassifierHead;
@@ -46,6 +49,7 @@ pub use load::{CardSource, LoadError, Model, shipped_models};
 pub use mask::MaskHead;
 pub use metadata::{MetadataError, Told};
 pub use outputs::Outputs;
+pub use reference::{Reference, ReferenceError};
 pub use runtime::{RuntimeError, RuntimeInfo, runtime_info};
 pub use session::{OnnxDetector, SessionError};
 pub use tensor::TensorInfo;

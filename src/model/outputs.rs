@@ -1,6 +1,6 @@
 //! The output tensors of one chip, as plain arrays: what heads decode.
 
-use ndarray::{ArrayView, ArrayViewD, Axis, CowArray, Dimension, IxDyn};
+use ndarray::{ArrayD, ArrayView, ArrayViewD, Axis, CowArray, Dimension, IxDyn};
 
 use super::DetectError;
 
@@ -30,6 +30,14 @@ impl<'a> Outputs<'a> {
         self.tensors
             .push((name.to_owned(), batch.index_axis_move(Axis(0), slot)));
         Ok(())
+    }
+
+    /// All of them, by name.
+    pub(super) fn to_owned_arrays(&self) -> Vec<(String, ArrayD<f32>)> {
+        self.tensors
+            .iter()
+            .map(|(name, tensor)| (name.clone(), tensor.to_owned()))
+            .collect()
     }
 
     /// Makes sure that all are numbers. What a model cannot work out is not "nothing there".
@@ -72,8 +80,6 @@ impl<'a> Outputs<'a> {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::ArrayD;
-
     use super::*;
 
     #[test]

@@ -8,6 +8,7 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::value::{DynValue, TensorElementType};
 use thiserror::Error;
 
+use super::calibration::Calibration;
 use super::card::ModelCard;
 use super::device::Device;
 use super::input::{InputBuffers, InputSpec};
@@ -71,6 +72,7 @@ pub struct OnnxDetector {
     head: Head,
     /// Names of the outputs that the head reads.
     reads: Vec<String>,
+    calibration: Option<Calibration>,
 }
 
 impl OnnxDetector {
@@ -104,6 +106,7 @@ impl OnnxDetector {
             buffers: InputBuffers::default(),
             head,
             reads,
+            calibration: card.calibration.clone(),
         })
     }
 
@@ -117,12 +120,24 @@ impl OnnxDetector {
         tensors(self.session.outputs())
     }
 
-    /// Puts chips of one size through the model, at most as many as its batch where the file fixes that.
-    fn run(
+    /// What the head's outputs hold for a chip, by name and without the batch axis.
+    pub(super) fn answer(
+        &mut self,
+        chip: &ArrayView3<'_, f32>,
+    ) -> Result<Vec<(String, ArrayD<f32>)>, DetectError> {
+        let answers = self.run(&[*chip], |_head, outputs, _size| {
+            Ok(outputs.to_owned_arrays())
+        })?;
+        Ok(answers.into_iter().next().unwrap_or_default())
+    }
+
+    /// Puts chips of one size through the model, at most as many as its batch where the file fixes that, and hands
+    /// the outputs of each to `read`, with the columns and rows of the input.
+    fn run<T>(
         &mut self,
         chips: &[ArrayView3<'_, f32>],
-        min_score: f32,
-    ) -> Result<Vec<Vec<ChipBox>>, DetectError> {
+        read: impl Fn(&Head, &Outputs<'_>, (usize, usize)) -> Result<T, DetectError>,
+    ) -> Result<Vec<T>, DetectError> {
         let failed = |e: ort::Error| DetectError::Runtime(first_line(&e.to_string()));
         let size = self.input.size(chips);
         let slots = self.input.batch.unwrap_or(chips.len());
@@ -132,6 +147,7 @@ impl OnnxDetector {
             buffers,
             head,
             reads,
+            calibration: _,
         } = self;
         let values = input
             .feed(chips, buffers, |name, tensor| {
@@ -148,10 +164,23 @@ impl OnnxDetector {
                     outputs.insert(name, numbers(name, value)?, slot, slots)?;
                 }
                 outputs.refuse_nan()?;
-                head.decode(&outputs, size, min_score)
+                read(head, &outputs, size)
             })
             .collect()
     }
+}
+
+/// Boxes with probabilities in place of scores; those below `min_score` go.
+fn calibrated(boxes: Vec<ChipBox>, calibration: &Calibration, min_score: f32) -> Vec<ChipBox> {
+    let mut boxes = boxes;
+    for found in &mut boxes {
+        found.score = calibration.apply(found.score);
+        for score in &mut found.class_scores {
+            *score = calibration.apply(*score);
+        }
+    }
+    boxes.retain(|found| found.score >= min_score);
+    boxes
 }
 
 /// Opens a session with one thread.
@@ -304,7 +333,17 @@ impl Detector for OnnxDetector {
         chip: ArrayView3<'_, f32>,
         min_score: f32,
     ) -> Result<Vec<ChipBox>, DetectError> {
-        let found = self.run(&[chip], min_score)?;
-        Ok(found.into_iter().next().unwrap_or_default())
+        let calibration = self.calibration.clone();
+        let lowest = calibration
+            .as_ref()
+            .map_or(min_score, |curve| curve.score_below(min_score));
+        let found = self.run(&[chip], |head, outputs, size| {
+            head.decode(outputs, size, lowest)
+        })?;
+        let boxes = found.into_iter().next().unwrap_or_default();
+        Ok(match calibration {
+            Some(curve) => calibrated(boxes, &curve, min_score),
+            None => boxes,
+        })
     }
 }

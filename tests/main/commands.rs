@@ -14,6 +14,7 @@ fn help_of_every_command() {
         "scan",
         "model",
         "model info",
+        "model check",
         "evaluate",
         "doctor",
         "verify",

@@ -40,6 +40,8 @@ mod clouds;
 mod radiometry;
 // Every output head, against an independent decode.
 mod heads;
+// A model against its card and its stored answer; calibration.
+mod models;
 // Several scenes of one place.
 mod scenes;
 // What may be named as a scene; Sentinel-2 products; STAC; networks, and servers that fail.

@@ -46,6 +46,24 @@ fn average_precision(report: &Value, criterion: &str, key: &str, value: f64) -> 
 }
 
 #[test]
+fn every_shipped_model_answers_as_its_makers_saw() {
+    let mut checked = 0;
+    for model in std::fs::read_dir(in_checkout("models")).unwrap() {
+        let model = model.unwrap().path();
+        let output = Workspace::new()
+            .command("model check")
+            .arg(&model)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{said}");
+        assert!(said.contains("the answer is the one in"), "{said}");
+        checked += 1;
+    }
+    assert!(checked > 0);
+}
+
+#[test]
 fn the_shipped_model_finds_most_kilns_of_the_demo_scene() {
     let space = Workspace::new();
     let report = evaluated(

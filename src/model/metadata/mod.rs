@@ -176,6 +176,7 @@ impl Described {
             overlap_m,
             nms_iou: self.nms_iou.unwrap_or(NMS_IOU),
             min_score: self.min_score,
+            calibration: None,
             padding: padding as f32,
             stretch: None,
             reflectance: None,
