@@ -15,6 +15,7 @@
 //! run         one scan and its directory
 //! evaluate    detections against labels
 //! verify      volunteers' votes ─► decisions with a known error
+//! label       verified places ─► chips and labels to train on
 //! serve       pages and an API for volunteers, the verified layer for map programs
 //! cli         the commands
 //! ```
@@ -26,6 +27,7 @@ pub mod cli;
 pub mod detect;
 pub mod evaluate;
 pub mod geometry;
+pub mod label;
 pub mod layer;
 pub mod model;
 pub mod run;

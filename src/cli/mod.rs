@@ -5,6 +5,7 @@
 
 mod doctor;
 mod evaluate;
+mod labels;
 mod logging;
 mod model;
 mod progress;
@@ -19,6 +20,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use gdal::errors::GdalError;
 
 use crate::evaluate::EvaluateError;
+use crate::label::LabelError;
 use crate::model::{LoadError, MetadataError};
 use crate::run::{LoadRunError, ScanError};
 use crate::scene::gdal_words;
@@ -81,6 +83,8 @@ enum Command {
     /// Let volunteers check what was found: projects, queue, verdicts
     #[command(subcommand)]
     Verify(verify::VerifyCommand),
+    /// Make training labels and chips of verified places, split by place
+    Labels(Box<labels::LabelsArgs>),
     /// Check that GDAL, ONNX Runtime and the models are in place
     Doctor(doctor::DoctorArgs),
 }
@@ -144,6 +148,11 @@ impl ExitStatus {
         if let Some(error) = error.downcast_ref::<ServeError>() {
             return passing(error.is_passing());
         }
+        match error.downcast_ref::<LabelError>() {
+            Some(LabelError::Interrupted) => return Self::Interrupted,
+            Some(LabelError::Run(LoadRunError::Ledger(e))) => return passing(e.is_passing()),
+            _ => {}
+        }
         if let Some(LoadRunError::Ledger(e)) = error.downcast_ref::<LoadRunError>() {
             return passing(e.is_passing());
         }
@@ -197,6 +206,7 @@ pub fn run() -> ExitStatus {
         Command::Model(command) => model::run(command),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Verify(command) => verify::run(&command, &cli.common),
+        Command::Labels(args) => labels::run(&args, &cli.common),
         Command::Doctor(args) => doctor::run(&args),
     };
     match result {

@@ -14,22 +14,22 @@ use super::outline::Outline;
 use crate::geometry::LonLat;
 
 /// What a file holds that can be compared.
-pub(super) struct Features {
-    pub(super) list: Vec<Feature>,
+pub(crate) struct Features {
+    pub(crate) list: Vec<Feature>,
     /// Features that are neither polygons nor points.
-    pub(super) left_out: usize,
+    pub(crate) left_out: usize,
 }
 
 /// One polygon, multi-polygon or point.
-pub(super) struct Feature {
+pub(crate) struct Feature {
     /// Position in the file, counted from 1.
     number: usize,
-    pub(super) outline: Outline,
+    pub(crate) outline: Outline,
     properties: Map<String, Value>,
 }
 
 /// Parses JSON; a byte order mark before it is passed over.
-pub(super) fn parse_json(bytes: &[u8], path: &Path) -> Result<Value, EvaluateError> {
+pub(crate) fn parse_json(bytes: &[u8], path: &Path) -> Result<Value, EvaluateError> {
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     serde_json::from_slice(text).map_err(|source| EvaluateError::NotJson {
         path: path.to_path_buf(),
@@ -47,7 +47,7 @@ pub(super) fn is_geojson(document: &Value) -> bool {
 
 impl Features {
     /// The features of a GeoJSON document read from `path` (which is named in errors).
-    pub(super) fn read(document: Value, path: &Path) -> Result<Self, EvaluateError> {
+    pub(crate) fn read(document: Value, path: &Path) -> Result<Self, EvaluateError> {
         refuse_other_crs(&document, path)?;
         let invalid =
             |e: serde_json::Error| EvaluateError::structure(path, "GeoJSON", e.to_string());
@@ -81,12 +81,12 @@ impl Features {
 
 impl Feature {
     /// The error that this feature has a problem.
-    pub(super) fn refuse(&self, path: &Path, problem: impl Into<String>) -> EvaluateError {
+    pub(crate) fn refuse(&self, path: &Path, problem: impl Into<String>) -> EvaluateError {
         EvaluateError::record(path, format!("feature {}", self.number), problem)
     }
 
     /// The first of these properties that is there, as text.
-    pub(super) fn text(&self, names: &[&str]) -> Option<String> {
+    pub(crate) fn text(&self, names: &[&str]) -> Option<String> {
         match self.property(names)? {
             Value::String(text) => Some(text.clone()),
             Value::Number(number) => Some(number.to_string()),

@@ -43,6 +43,7 @@ pub use boxes::{EvaluationScene, SceneInput, ScoredBox, TruthBox, TruthExtent};
 pub use curve::{Counts, Measured, Pooled, average_precision};
 pub use detections::Detections;
 pub use error::EvaluateError;
+pub(crate) use features::{Features, parse_json};
 pub use matching::{Criterion, IouKind, SceneMatch, match_scene};
 pub use measure::evaluate;
 pub use options::Options;

@@ -144,18 +144,12 @@ impl Reference {
 
     /// Stores it.
     pub fn save(&self, path: &Path) -> Result<(), ReferenceError> {
-        let write = || -> std::io::Result<()> {
-            let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-            let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
-            serde_json::to_writer_pretty(&mut file, self)?;
-            std::io::Write::write_all(&mut file, b"\n")?;
-            file.persist(path)?;
-            Ok(())
-        };
-        write().map_err(|source| ReferenceError::File {
-            path: path.display().to_string(),
-            source,
-        })
+        let text = serde_json::to_string_pretty(self).map_err(std::io::Error::from);
+        text.and_then(|text| std::fs::write(path, text + "\n"))
+            .map_err(|source| ReferenceError::File {
+                path: path.display().to_string(),
+                source,
+            })
     }
 
     /// In what another answer differs from this one, in words; nothing where it is the same.

@@ -29,6 +29,7 @@ fn help_of_every_command() {
         "verify replay",
         "verify backup",
         "verify restore",
+        "labels",
     ] {
         let name = format!("help {command}").trim().replace(' ', "_");
         insta::assert_snapshot!(name, space.succeed(&format!("{command} --help")));

@@ -42,6 +42,8 @@ mod radiometry;
 mod heads;
 // A model against its card and its stored answer; calibration.
 mod models;
+// Training labels of verified places.
+mod labels;
 // Several scenes of one place.
 mod scenes;
 // What may be named as a scene; Sentinel-2 products; STAC; networks, and servers that fail.
