@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::door;
 use super::hosts::Hosts;
@@ -15,6 +15,9 @@ use super::password::Passwords;
 use super::problem::Problem;
 use super::session::Cookies;
 use crate::verify::{Project, VerifyError};
+
+/// After an estimate the server makes none for so many times as long as it took.
+const ESTIMATE_REST: u32 = 4;
 
 /// What the app is told when it starts.
 pub(crate) struct Settings {
@@ -62,17 +65,21 @@ impl App {
         Ok((app, first.map(|secret| secret.text().to_owned())))
     }
 
-    /// Estimates the crowd anew in the background, unless that is under way.
+    /// Estimates the crowd anew in the background, unless that is under way or was just done.
     pub(crate) fn estimate_soon(self: &Arc<Self>) {
         if self.estimating.swap(true, Ordering::AcqRel) {
             return;
         }
         let app = Arc::clone(self);
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = app.project.run_batch() {
+        tokio::spawn(async move {
+            let begun = Instant::now();
+            let outcome = app.project(Project::run_batch).await;
+            if let Err(problem) = outcome {
                 // The votes are safe; the next batch tries again.
-                tracing::error!("the crowd could not be estimated anew: {error}");
+                tracing::error!("the crowd could not be estimated anew: {problem:?}");
             }
+            // With many votes an estimate takes a while, and another is due when it is done: volunteers come first.
+            tokio::time::sleep(begun.elapsed() * ESTIMATE_REST).await;
             app.estimating.store(false, Ordering::Release);
         });
     }

@@ -7,42 +7,19 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::answer::{DecidedBy, GoldPurpose, Status, Stream};
-use super::consensus::{Answer, Ballot, Tally, Verdict, haste_weight, p_combined};
+use super::answer::{GoldPurpose, Status, Stream};
+use super::clusters;
+use super::consensus::{Answer, haste_weight};
 use super::error::VerifyError;
 use super::estimate::Estimate;
 use super::event::{Entry, Event};
 use super::rules::Rules;
 
-/// Detector scores are kept this far from certain when they serve as a prior.
-const SCORE_EDGE: f64 = 1e-3;
-/// What a finished neighbour in the cluster adds to the priority of a task, at most: a whole kiln field at a time.
-const CLUSTER_WEIGHT: f64 = 0.25;
-/// What chance adds, at most.
-const JITTER_WEIGHT: f64 = 0.05;
-
 /// Applies events to the derived tables.
 pub(super) struct Deriver<'a> {
-    tx: &'a Connection,
+    pub(super) tx: &'a Connection,
     rules: &'a Rules,
-    estimate: Arc<Estimate>,
-    /// While replaying, only the last estimate is worth making: the others are replaced by it.
-    skip_batches_before: i64,
-}
-
-/// What the votes on a task say.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Judgement {
-    /// What to do.
-    pub(super) verdict: Verdict,
-    /// Probability of yes from the votes alone; `None` without votes.
-    pub(super) p_votes: Option<f64>,
-    /// Status it has now.
-    pub(super) status: Status,
-    /// Who gave it that.
-    pub(super) decided_by: Option<DecidedBy>,
-    /// Which look at the place is asked about.
-    pub(super) rank: i64,
+    pub(super) estimate: Arc<Estimate>,
 }
 
 impl<'a> Deriver<'a> {
@@ -51,21 +28,12 @@ impl<'a> Deriver<'a> {
             tx,
             rules,
             estimate,
-            skip_batches_before: 0,
         }
     }
 
-    /// For a replay in which the batch of event `last` is the last one.
-    pub(super) fn for_replay(tx: &'a Connection, rules: &'a Rules, last_batch: i64) -> Self {
-        Self {
-            tx,
-            rules,
-            estimate: Arc::new(Estimate::default()),
-            skip_batches_before: last_batch,
-        }
-    }
-
-    /// Applies one event. `made` is the estimate of a batch, where it was made already.
+    /// Applies one event. `made` is the estimate of a batch: the crowd as it was at [`Event::Batch`]'s `through`. Without
+    /// it the batch changes nothing, which is right where a later one replaces it. Verdicts follow from it by
+    /// [`Self::follow_estimate`].
     pub(super) fn apply(
         &mut self,
         entry: &Entry,
@@ -113,7 +81,7 @@ impl<'a> Deriver<'a> {
                 self.tx
                     .prepare_cached("UPDATE verdict SET rank = ?2 WHERE task = ?1")?
                     .execute(params![task, rank])?;
-                self.refresh(task).map(drop)
+                self.refresh(task)
             }
             Event::Batch { through, .. } => self.batch(entry.seq, *through, made),
             Event::Publication { .. } => Ok(()),
@@ -121,19 +89,22 @@ impl<'a> Deriver<'a> {
     }
 
     fn tasks(&self, wave: i64) -> Result<(), VerifyError> {
-        self.tx
-            .prepare_cached(
-                "INSERT INTO verdict (task, sampled, needed)
-                 SELECT id, inclusion IS NOT NULL, 1 FROM task WHERE wave = ?1 ORDER BY number",
-            )?
-            .execute([wave])?;
+        self.tx.execute(
+            "INSERT INTO verdict (task, sampled, needed)
+             SELECT id, inclusion IS NOT NULL, 0 FROM task WHERE wave = ?1 ORDER BY number",
+            [wave],
+        )?;
+        let neighbours = clusters::add_wave(self.tx, wave)?;
         let tasks = self.column(
             "SELECT id FROM task WHERE wave = ?1 ORDER BY number",
             params![wave],
         )?;
-        tasks
-            .iter()
-            .try_for_each(|task| self.refresh(task).map(drop))
+        self.refresh_all(&tasks)?;
+        self.refresh_all(&neighbours)
+    }
+
+    fn refresh_all(&self, tasks: &[String]) -> Result<(), VerifyError> {
+        tasks.iter().try_for_each(|task| self.refresh(task))
     }
 
     fn column(
@@ -211,7 +182,7 @@ impl<'a> Deriver<'a> {
                 milliseconds.is_some_and(|ms| ms < self.rules.fast_ms),
                 answer
             ])?;
-        self.refresh(task).map(drop)
+        self.refresh(task)
     }
 
     /// Whether a volunteer has finished the training, or there is none to finish.
@@ -230,7 +201,7 @@ impl<'a> Deriver<'a> {
 
     fn after_change(&self, task: &str, voter: &str) -> Result<(), VerifyError> {
         self.count(voter)?;
-        self.refresh(task).map(drop)
+        self.refresh(task)
     }
 
     /// Counts all that a volunteer did anew.
@@ -291,7 +262,7 @@ impl<'a> Deriver<'a> {
             params![task],
         )?;
         voters.iter().try_for_each(|voter| self.count(voter))?;
-        self.refresh(task).map(drop)
+        self.refresh(task)
     }
 
     fn decision(&self, entry: &Entry) -> Result<(), VerifyError> {
@@ -305,6 +276,10 @@ impl<'a> Deriver<'a> {
         else {
             return Ok(());
         };
+        let before: Status = self
+            .tx
+            .prepare_cached("SELECT status FROM verdict WHERE task = ?1")?
+            .query_row([task], |row| row.get(0))?;
         // Back to unverified: nobody has decided.
         let decided = (*status != Status::Unverified).then_some((decided_by, &entry.at));
         self.tx
@@ -318,163 +293,51 @@ impl<'a> Deriver<'a> {
                 decided.map(|d| d.1),
                 decided.and(consensus_version.as_ref())
             ])?;
+        let neighbours = clusters::count_status(self.tx, task, before, *status)?;
         self.refresh(task)?;
         // A cluster of which more is known comes earlier.
-        let neighbours = self.column(
-            "SELECT other.id FROM task AS this JOIN task AS other ON other.cluster_id = this.cluster_id
-             WHERE this.id = ?1 AND other.id <> ?1 ORDER BY other.number",
-            params![task],
-        )?;
-        neighbours
-            .iter()
-            .try_for_each(|task| self.refresh(task).map(drop))
+        self.refresh_all(&neighbours)
     }
 
     fn batch(&mut self, seq: i64, through: i64, made: Option<Estimate>) -> Result<(), VerifyError> {
-        if seq < self.skip_batches_before {
-            return Ok(());
+        if let Some(estimate) = made {
+            estimate.save(self.tx, seq, through)?;
+            self.estimate = Arc::new(estimate);
         }
-        let estimate = match made {
-            Some(estimate) => estimate,
-            None => Estimate::fit(self.tx, through)?,
-        };
-        estimate.save(self.tx, seq, through)?;
-        self.estimate = Arc::new(estimate);
-        let tasks = self.column("SELECT id FROM task ORDER BY number", &[])?;
-        tasks
-            .iter()
-            .try_for_each(|task| self.refresh(task).map(drop))
+        Ok(())
     }
 
-    /// Counts the votes of a task again, and what follows from them.
-    pub(super) fn refresh(&self, task: &str) -> Result<Judgement, VerifyError> {
-        let facts = self.facts(task)?;
-        let votes: Vec<(String, Answer, f64, bool)> = self
+    /// Makes the next `limit` verdicts follow from the estimate that holds, in the order of their numbers, and returns
+    /// their tasks; none when all do.
+    pub(super) fn follow_estimate(&self, limit: usize) -> Result<Vec<String>, VerifyError> {
+        let pending: Option<i64> = self
+            .tx
+            .prepare_cached("SELECT pending FROM batch WHERE one = 1")?
+            .query_row([], |row| row.get(0))
+            .optional()?
+            .flatten();
+        let Some(from) = pending else {
+            return Ok(Vec::new());
+        };
+        // A task without a verdict belongs to an intake that is under way.
+        let found: Vec<(i64, String)> = self
             .tx
             .prepare_cached(
-                "SELECT voter, answer, weight, verified FROM vote
-                 WHERE task = ?1 AND state = 'counted' AND (answer <> 'bad_image' OR rank = ?2) ORDER BY seq",
+                "SELECT t.number, t.id FROM task t JOIN verdict v ON v.task = t.id WHERE t.number >= ?1
+                 ORDER BY t.number LIMIT ?2",
             )?
-            .query_map(params![task, facts.rank], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            .query_map(params![from, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+                Ok((row.get(0)?, row.get(1)?))
             })?
             .collect::<Result<_, _>>()?;
-        let ballots: Vec<Ballot<'_>> = votes
-            .iter()
-            .map(|(voter, answer, weight, verified)| Ballot {
-                volunteer: voter,
-                answer: *answer,
-                weight: *weight,
-                verified: *verified,
-            })
-            .collect();
-        let tally = Tally::of(&ballots);
-        let crowd = &self.estimate.crowd;
-        // Sums run in the order of the voters' codes, whatever the order in which the votes came.
-        let mut by_voter: Vec<&Ballot<'_>> = ballots.iter().collect();
-        by_voter.sort_by_key(|b| b.volunteer);
-        let raw = crowd.posterior(by_voter);
-        let posterior = self.estimate.calibration.map_or(raw, |c| c.apply(raw));
-        let judged = tally.yes + tally.no + tally.unsure > 0;
-        let combined = p_combined(
-            posterior,
-            crowd.prevalence(),
-            facts.score.clamp(SCORE_EDGE, 1.0 - SCORE_EDGE),
-        );
-        let verdict = self
-            .estimate
-            .rule
-            .decide(&tally, posterior, facts.contested_area, crowd);
-        let needed = match verdict {
-            Verdict::Open { wanted } if facts.status == Status::Unverified && !facts.gold => wanted,
-            _ => 0,
-        };
-        let priority = entropy(combined)
-            + facts.area_priority
-            + CLUSTER_WEIGHT * facts.cluster_share
-            + JITTER_WEIGHT * facts.jitter;
+        let next = (found.len() == limit)
+            .then(|| found.last().map(|(number, _)| number + 1))
+            .flatten();
         self.tx
-            .prepare_cached(
-                "UPDATE verdict SET yes = ?2, no = ?3, unsure = ?4, bad = ?5, p_votes = ?6, p_combined = ?7,
-                 needed = ?8, started = ?9, priority = ?10 WHERE task = ?1",
-            )?
-            .execute(params![
-                task,
-                tally.yes,
-                tally.no,
-                tally.unsure,
-                tally.bad_image,
-                judged.then_some(posterior),
-                combined,
-                needed,
-                tally.asked() > 0,
-                priority
-            ])?;
-        Ok(Judgement {
-            verdict,
-            p_votes: judged.then_some(posterior),
-            status: facts.status,
-            decided_by: facts.decided_by,
-            rank: facts.rank,
-        })
-    }
-
-    fn facts(&self, task: &str) -> Result<Facts, VerifyError> {
-        Ok(self
-            .tx
-            .prepare_cached(
-                "SELECT v.rank, v.status, v.decided_by, t.score, t.area_priority, t.jitter,
-                        EXISTS (SELECT 1 FROM gold g WHERE g.task = t.id),
-                        (SELECT avg(w.status IN ('confirmed', 'rejected')) FROM task o JOIN verdict w ON w.task = o.id
-                         WHERE o.cluster_id = t.cluster_id),
-                        (SELECT count(*) FROM task o JOIN verdict w ON w.task = o.id
-                         WHERE o.cluster_id = t.cluster_id AND w.status = 'contested')
-                 FROM verdict v JOIN task t ON t.id = v.task WHERE v.task = ?1",
-            )?
-            .query_row([task], |row| {
-                Ok(Facts {
-                    rank: row.get(0)?,
-                    status: row.get(1)?,
-                    decided_by: row.get(2)?,
-                    score: row.get(3)?,
-                    area_priority: row.get(4)?,
-                    jitter: row.get(5)?,
-                    gold: row.get(6)?,
-                    cluster_share: row.get::<_, Option<f64>>(7)?.unwrap_or(0.0),
-                    contested_area: row.get::<_, i64>(8)? > 0,
-                })
-            })?)
-    }
-}
-
-/// What a verdict depends on besides the votes.
-struct Facts {
-    rank: i64,
-    status: Status,
-    decided_by: Option<DecidedBy>,
-    score: f64,
-    area_priority: f64,
-    jitter: f64,
-    gold: bool,
-    /// Share of the sites of its cluster that are decided.
-    cluster_share: f64,
-    /// Whether the votes disagree about a site of its cluster.
-    contested_area: bool,
-}
-
-/// Entropy of a probability in bits: 1 where an answer tells most.
-fn entropy(p: f64) -> f64 {
-    let part = |p: f64| if p > 0.0 { -p * p.log2() } else { 0.0 };
-    part(p) + part(1.0 - p)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_tells_most_where_the_odds_are_even() {
-        assert_eq!((entropy(0.0), entropy(0.5), entropy(1.0)), (0.0, 1.0, 0.0));
-        assert!(entropy(0.4) > entropy(0.2));
+            .prepare_cached("UPDATE batch SET pending = ?1 WHERE one = 1")?
+            .execute([next])?;
+        let tasks: Vec<String> = found.into_iter().map(|(_, task)| task).collect();
+        self.refresh_all(&tasks)?;
+        Ok(tasks)
     }
 }

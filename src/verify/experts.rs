@@ -106,7 +106,7 @@ impl Project {
         self.happen(|h| {
             let by = expert(h, by)?;
             known_task(h, task)?;
-            let p_votes = h.deriver.refresh(task)?.p_votes;
+            let p_votes = h.deriver.judgement(task)?.p_votes;
             h.record(Event::Decision {
                 task: task.to_owned(),
                 status,

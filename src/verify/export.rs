@@ -51,6 +51,8 @@ pub struct Exported {
 impl Project {
     /// Writes `verified.geojson`, `votes.csv`, `sample.csv` and `export.json` into a folder.
     pub fn export(&self, out: &Path, options: &ExportOptions) -> Result<Exported, VerifyError> {
+        // What is published follows from one estimate.
+        self.finish_batch()?;
         let (staged, written, through) = self.store.read(|c| {
             let (through, seal) = event::head(c)?;
             let terms = LayerTerms {

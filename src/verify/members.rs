@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::answer::Role;
 use super::error::VerifyError;
 use super::event::Event;
+use super::holds;
 use super::id::{SecretHash, random_id};
 use super::project::Project;
 
@@ -260,10 +261,7 @@ impl Project {
                     ));
                 }
             }
-            tx.execute(
-                "DELETE FROM lease WHERE voter = ?1 AND answered = 0",
-                [&gone.voter],
-            )?;
+            holds::give_back(tx, &gone.voter)?;
             tx.execute("DELETE FROM token WHERE member = ?1", [id])?;
             tx.execute("DELETE FROM member WHERE id = ?1", [id])?;
             Ok(())

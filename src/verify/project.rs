@@ -188,62 +188,6 @@ impl Project {
         }
         Ok(Arc::clone(&kept.1))
     }
-
-    /// Whether enough votes have come since the last estimate of the crowd.
-    pub fn batch_due(&self) -> Result<bool, VerifyError> {
-        self.store
-            .read(|c| Ok(Self::votes_since_batch(c)? >= self.batch_size(c)?))
-    }
-
-    fn votes_since_batch(c: &Connection) -> Result<i64, VerifyError> {
-        let through: i64 = c
-            .prepare_cached("SELECT through FROM batch")?
-            .query_row([], |row| row.get(0))
-            .optional()?
-            .unwrap_or(0);
-        Ok(c.prepare_cached("SELECT count(*) FROM event WHERE seq > ?1 AND kind IN ('vote', 'correction', 'withdrawal', 'void')")?
-            .query_row([through], |row| row.get(0))?)
-    }
-
-    /// A batch costs as much as there are votes, so it comes after a twentieth of them.
-    fn batch_size(&self, c: &Connection) -> Result<i64, VerifyError> {
-        let votes = self.estimate(c)?.votes as i64;
-        Ok(self.rules.batch_every.max(votes / 20))
-    }
-
-    /// Estimates the crowd anew from all votes, and decides what can be decided now. Long-running; other threads
-    /// and processes go on meanwhile. A server calls it when [`Project::batch_due`] says so.
-    pub fn run_batch(&self) -> Result<(), VerifyError> {
-        let (through, estimate) = self.store.read(|c| {
-            let (through, _) = event::head(c)?;
-            Ok((through, Estimate::fit(c, through)?))
-        })?;
-        self.happen(|h| {
-            // What was changed meanwhile (and not just added) would make another estimate.
-            let changed: bool = h.tx.query_row(
-                "SELECT EXISTS (SELECT 1 FROM event WHERE seq > ?1 AND kind NOT IN ('vote', 'decision', 'tasks', 'publication'))",
-                [through],
-                |row| row.get(0),
-            )?;
-            let (through, estimate) = if changed {
-                let (through, _) = event::head(h.tx)?;
-                (through, Estimate::fit(h.tx, through)?)
-            } else {
-                (through, estimate)
-            };
-            let event = Event::Batch {
-                through,
-                consensus_version: CONSENSUS_VERSION.to_owned(),
-            };
-            h.record_made(event, Some(estimate))?;
-            let open: Vec<String> = h
-                .tx
-                .prepare("SELECT v.task FROM verdict v JOIN task t ON t.id = v.task WHERE v.yes + v.no + v.unsure + v.bad > 0 ORDER BY t.number")?
-                .query_map([], |row| row.get(0))?
-                .collect::<Result<_, _>>()?;
-            open.iter().try_for_each(|task| h.judge(task, false))
-        })
-    }
 }
 
 /// A moment in which things happen: one transaction.
@@ -260,7 +204,12 @@ impl Happening<'_> {
         self.record_made(event, None)
     }
 
-    fn record_made(&mut self, event: Event, made: Option<Estimate>) -> Result<Entry, VerifyError> {
+    /// Writes an event into the log and applies it; of a batch, with the estimate that was made for it.
+    pub(super) fn record_made(
+        &mut self,
+        event: Event,
+        made: Option<Estimate>,
+    ) -> Result<Entry, VerifyError> {
         let entry = event::append(self.tx, &self.at, event)?;
         self.deriver.apply(&entry, made)?;
         Ok(entry)
@@ -269,7 +218,7 @@ impl Happening<'_> {
     /// Lets the consensus decide about a task. `removed`: evidence was taken away, so that what it had decided may
     /// not stand any more; added evidence has to speak against it clearly.
     pub(super) fn judge(&mut self, task: &str, removed: bool) -> Result<(), VerifyError> {
-        let now = self.deriver.refresh(task)?;
+        let now = self.deriver.judgement(task)?;
         if now.decided_by == Some(DecidedBy::Expert) {
             return Ok(());
         }

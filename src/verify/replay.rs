@@ -1,5 +1,7 @@
 //! The log, played again from the start: whether it holds together, and whether everything else follows from it.
 
+use std::sync::Arc;
+
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
@@ -8,13 +10,22 @@ use sha2::{Digest, Sha256};
 
 use super::derive::Deriver;
 use super::error::VerifyError;
+use super::estimate::Estimate;
 use super::event::{self, Event};
 use super::intake::wave_digest;
 use super::project::Project;
 use crate::scene::hex;
 
 /// The derived tables, those that refer to others last.
-const DERIVED: [&str; 6] = ["receipt", "vote", "voter", "gold", "batch", "verdict"];
+const DERIVED: [&str; 7] = [
+    "receipt",
+    "vote",
+    "voter",
+    "gold",
+    "batch",
+    "cluster_tally",
+    "verdict",
+];
 
 /// What a replay found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -32,20 +43,21 @@ pub struct Replayed {
 impl Project {
     /// Checks every seal of the log, builds all derived tables again, and compares. Long-running; votes wait.
     pub fn replay(&self) -> Result<Replayed, VerifyError> {
+        self.finish_batch()?;
         self.store.write(|tx| {
+            // Another process may have begun a batch just now.
+            Deriver::new(tx, self.rules(), self.estimate(tx)?).follow_estimate(usize::MAX)?;
             let before = digest(tx)?;
-            let last_batch: i64 = tx
-                .query_row(
-                    "SELECT seq FROM event WHERE kind = 'batch' ORDER BY seq DESC LIMIT 1",
-                    [],
-                    |row| row.get(0),
-                )
-                .optional()?
-                .unwrap_or(0);
-            for table in DERIVED {
+            for table in DERIVED.iter().chain(&["offer"]) {
                 tx.execute(&format!("DELETE FROM {table}"), [])?;
             }
-            let mut deriver = Deriver::for_replay(tx, self.rules(), last_batch);
+            // Only the last estimate is worth making: the others were replaced by it.
+            let last = last_batch(tx)?;
+            let mut made = None;
+            let mut deriver = Deriver::new(tx, self.rules(), Arc::default());
+            if last.is_some_and(|(_, through)| through == 0) {
+                made = Some(Estimate::fit(tx)?);
+            }
             let events = event::walk(tx, |entry| {
                 if let Event::Tasks { wave, digest, .. } = &entry.event
                     && wave_digest(tx, *wave)? != *digest
@@ -55,7 +67,15 @@ impl Project {
                         what: format!("the tasks of wave {wave} are not those that it sealed"),
                     });
                 }
-                deriver.apply(&entry, None)
+                let is_last = last.is_some_and(|(seq, _)| seq == entry.seq);
+                deriver.apply(&entry, if is_last { made.take() } else { None })?;
+                if is_last {
+                    deriver.follow_estimate(usize::MAX)?;
+                }
+                if last.is_some_and(|(_, through)| through == entry.seq) {
+                    made = Some(Estimate::fit(tx)?);
+                }
+                Ok(())
             })?;
             let digest = digest(tx)?;
             Ok(Replayed {
@@ -76,6 +96,25 @@ impl Project {
     pub fn check_log(&self) -> Result<u64, VerifyError> {
         self.store.read(|c| event::walk(c, |_| Ok(())))
     }
+}
+
+/// The last batch: number of its event, and up to which event it looked.
+fn last_batch(c: &Connection) -> Result<Option<(i64, i64)>, VerifyError> {
+    let found: Option<(i64, String)> = c
+        .query_row(
+            "SELECT seq, body FROM event WHERE kind = 'batch' ORDER BY seq DESC LIMIT 1",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    let Some((seq, body)) = found else {
+        return Ok(None);
+    };
+    Ok(match serde_json::from_str(&body) {
+        Ok(Event::Batch { through, .. }) => Some((seq, through)),
+        // The walk says what is wrong with it.
+        _ => None,
+    })
 }
 
 /// SHA-256 over every value of every derived table, in one order.

@@ -11,8 +11,9 @@ use super::event::Event;
 use super::id::{random_id, random_numbers, sha256_hex};
 use super::intake::wave_digest;
 use super::members::Member;
+use super::pack::Pack;
 use super::project::{OpenOptions, Project};
-use super::queue::{NextPack, Pack};
+use super::queue::NextPack;
 use super::rules::{QuestionSet, Rules};
 use super::{NewVote, SecretHash};
 

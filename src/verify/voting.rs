@@ -10,6 +10,7 @@ use super::answer::{DecidedBy, Role, Status, Stream};
 use super::consensus::Answer;
 use super::error::VerifyError;
 use super::event::Event;
+use super::holds;
 use super::id::{is_client_id, is_id};
 use super::members::{Member, member};
 use super::project::{Happening, Project};
@@ -169,9 +170,7 @@ impl Project {
             };
             h.record(event)?;
             if withdrawn {
-                h.tx
-                    .prepare_cached("UPDATE lease SET answered = 0, expires_at = ?3 WHERE task = ?1 AND voter = ?2")?
-                    .execute(params![task, voter, h.now + self.rules().lease_seconds])?;
+                holds::hold_again(h.tx, &task, &voter, h.now + self.rules().lease_seconds)?;
             }
             match (stream, corrected) {
                 (Stream::Expert, Some(answer)) => expert_says(h, &task, &voter, answer)?,
@@ -228,6 +227,7 @@ fn accept(
     let Some(rank) = look(h, vote)? else {
         return Ok(VoteOutcome::OtherPicture);
     };
+    holds::answered(h.tx, &vote.task, voter)?;
     h.record(Event::Vote {
         id: vote.id.clone(),
         task: vote.task.clone(),
@@ -238,8 +238,6 @@ fn accept(
         question_version: vote.question_version,
         milliseconds: vote.milliseconds,
     })?;
-    h.tx.prepare_cached("UPDATE lease SET answered = 1 WHERE task = ?1 AND voter = ?2")?
-        .execute([&vote.task, voter])?;
     if stream == Stream::Expert && member.role >= Role::Expert {
         expert_says(h, &vote.task, voter, vote.answer)?;
     } else {
@@ -277,7 +275,7 @@ pub(super) fn expert_says(
         Answer::BadImage => Status::ImageryProblem,
         Answer::Unsure => return Ok(()),
     };
-    let p_votes = h.deriver.refresh(task)?.p_votes;
+    let p_votes = h.deriver.judgement(task)?.p_votes;
     h.record(Event::Decision {
         task: task.to_owned(),
         status,

@@ -51,8 +51,8 @@ pub use one_coin::one_coin;
 pub use prior::ConfusionPrior;
 pub use sequential::{Wald, net_votes};
 pub use stop::{
-    BAD_IMAGE_REPORTS, ControlRecord, FEW_VOTES, MIN_CONTROL_ANSWERS, StopRule, Tally, Verdict,
-    WEAK_CONTROLS,
+    BAD_IMAGE_REPORTS, ControlRecord, FEW_VOTES, MIN_CONTROL_ANSWERS, RECENT_CONTROLS, StopRule,
+    Tally, Verdict, WEAK_CONTROLS,
 };
 pub use swap::{SwapAgent, SwapFit, SwapStart, swap};
 pub use votes::{Vote, VoteTable, VoteTableBuilder};

@@ -9,7 +9,10 @@ use super::crowd::Crowd;
 pub const FEW_VOTES: u64 = 200;
 /// Answers to hidden controls below which nothing is concluded from them.
 pub const MIN_CONTROL_ANSWERS: u64 = 20;
-/// Share of right answers to hidden controls below which a batch is weak.
+/// So many answers to hidden controls, the latest, say how strong the crowd is now. A project's whole past would hide a
+/// class that guesses behind a thousand good answers; a batch of 200 votes has some 13 controls, which say nothing.
+pub const RECENT_CONTROLS: usize = 100;
+/// Share of right answers to the latest hidden controls below which the crowd is weak.
 pub const WEAK_CONTROLS: f64 = 0.8;
 /// Reports of a bad image, among the first three answers, that end a task.
 pub const BAD_IMAGE_REPORTS: u32 = 2;
@@ -105,7 +108,7 @@ impl StopRule {
         first_to: None,
     };
 
-    /// For a batch whose controls are weak: at least 5 votes, 99 % certain, at most 15.
+    /// While the latest controls are weak: at least 5 votes, 99 % certain, at most 15.
     pub const STRICT: Self = Self {
         min: 5,
         max: 15,
@@ -120,9 +123,9 @@ impl StopRule {
         ..Self::STANDARD
     };
 
-    /// The rule for a project with so many votes, and such answers to the hidden controls of a batch.
-    pub fn choose(votes_in_project: u64, controls: ControlRecord) -> Self {
-        if controls.is_weak() {
+    /// The rule for a project with so many votes, and such answers to the latest [`RECENT_CONTROLS`] hidden controls.
+    pub fn choose(votes_in_project: u64, latest: ControlRecord) -> Self {
+        if latest.is_weak() {
             Self::STRICT
         } else if votes_in_project < FEW_VOTES {
             Self::FIRST_TO_3
@@ -191,7 +194,7 @@ impl StopRule {
     }
 }
 
-/// Answers to the hidden controls of a batch. "Unsure" and bad images are not counted.
+/// Answers to hidden controls. "Unsure" and bad images are not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ControlRecord {
     /// Right answers.
@@ -217,7 +220,7 @@ impl ControlRecord {
         (self.answered >= MIN_CONTROL_ANSWERS).then(|| self.right as f64 / self.answered as f64)
     }
 
-    /// Whether the batch needs the stricter rule.
+    /// Whether the stricter rule is needed.
     pub fn is_weak(&self) -> bool {
         self.accuracy()
             .is_some_and(|accuracy| accuracy < WEAK_CONTROLS)

@@ -110,7 +110,7 @@ CREATE TABLE token ( -- SHA-256 of secrets; the secrets are nowhere
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX token_member ON token (member, kind);
 
-CREATE TABLE lease ( -- a task offered to a volunteer; open until answered or expired
+CREATE TABLE lease ( -- a task given to a volunteer; held until answered or expired
     task       TEXT NOT NULL REFERENCES task (id),
     voter      TEXT NOT NULL,
     pack       TEXT NOT NULL,
@@ -119,9 +119,19 @@ CREATE TABLE lease ( -- a task offered to a volunteer; open until answered or ex
     offered_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
     answered   INTEGER NOT NULL DEFAULT 0,
+    held       INTEGER NOT NULL DEFAULT 1, -- neither answered nor, as far as was looked, expired
     PRIMARY KEY (task, voter)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX lease_voter ON lease (voter, answered, expires_at);
+CREATE INDEX lease_held ON lease (expires_at) WHERE held = 1;
+
+CREATE TABLE offer ( -- tasks that may be given to somebody now: fewer hold them than votes are needed
+    task    TEXT PRIMARY KEY REFERENCES task (id),
+    sampled INTEGER NOT NULL,
+    started INTEGER NOT NULL,
+    place   REAL NOT NULL -- the smallest comes first: order within the sample, or less than nothing by priority
+) STRICT, WITHOUT ROWID;
+CREATE INDEX offer_order ON offer (sampled, started DESC, place);
 
 -- What happened ------------------------------------------------------------------------------------------------
 
@@ -178,13 +188,22 @@ CREATE TABLE gold (
     purpose TEXT NOT NULL CHECK (purpose IN ('training', 'control')),
     note    TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX gold_purpose ON gold (purpose);
 
 CREATE TABLE batch ( -- the last estimate of all confusion matrices
     one     INTEGER PRIMARY KEY CHECK (one = 1),
     seq     INTEGER NOT NULL,
     through INTEGER NOT NULL, -- votes up to this event
+    pending INTEGER,          -- verdicts from this number of a task on do not rest on it yet; NULL: all do
     body    TEXT NOT NULL     -- JSON: the crowd, and the rule that follows from the controls
 ) STRICT;
+
+CREATE TABLE cluster_tally ( -- how far a cluster is
+    cluster_id TEXT PRIMARY KEY,
+    members    INTEGER NOT NULL,
+    decided    INTEGER NOT NULL DEFAULT 0, -- confirmed or rejected
+    contested  INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE verdict ( -- one per task
     task              TEXT PRIMARY KEY REFERENCES task (id),
@@ -205,5 +224,6 @@ CREATE TABLE verdict ( -- one per task
     started           INTEGER NOT NULL DEFAULT 0,
     priority          REAL NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX verdict_open ON verdict (sampled, started DESC, priority DESC) WHERE needed > 0;
+CREATE INDEX verdict_open ON verdict (sampled) WHERE needed > 0;
+CREATE INDEX verdict_contested ON verdict (priority DESC) WHERE status = 'contested';
 CREATE INDEX verdict_status ON verdict (status);
