@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::error::LabelError;
 use super::format::{self, Format};
+use super::request::{LabelRequest, LabelSummary};
 use super::select::LabelledChip;
 use super::split::Part;
-use super::write::{LabelRequest, LabelSummary};
 use crate::chip::ChipPixels;
 
 /// The folder while it is written: it lies beside its place.

@@ -8,6 +8,7 @@
 //! select      runs × places ─► chips with objects in their pixels
 //! split       chips ─► train, val, test: by blocks of ground, with a gap between them
 //! format      objects of a chip ─► text of each format
+//! request     what is asked for, and what came of it
 //! write       all of it, in this order
 //! folder      pictures and text ─► the folder, whole or not at all
 //! ```
@@ -15,6 +16,7 @@
 mod error;
 mod folder;
 mod format;
+mod request;
 mod select;
 mod split;
 mod verified;
@@ -22,7 +24,8 @@ mod write;
 
 pub use error::LabelError;
 pub use format::Format;
+pub use request::{LabelRequest, LabelSummary, PartCount};
 pub use select::{LabelledChip, Object, Selection};
 pub use split::{Part, Shares, SplitRule};
 pub use verified::{Places, Standing, VerifiedPlace};
-pub use write::{LabelRequest, LabelSummary, PartCount, write_labels};
+pub use write::write_labels;
