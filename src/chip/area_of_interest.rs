@@ -3,9 +3,10 @@
 use gdal::spatial_ref::{AxisMappingStrategy, CoordTransform};
 use gdal::vector::LayerAccess;
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
-use geo::{Area, BooleanOps, MultiPolygon, Polygon, Translate, coord};
+use geo::{Area, BooleanOps, BoundingRect, MultiPolygon, Polygon, Rect, Translate, coord};
 use thiserror::Error;
 
+use super::polygons::{clipped, disjoint, within};
 use super::scene_area::SceneArea;
 use crate::geometry::{LonLat, PixelPoint};
 use crate::scene::{Georeference, GeoreferenceError, Scene, gdal_words, is_special, wgs84};
@@ -66,7 +67,7 @@ pub enum AoiError {
 pub struct AreaOfInterest {
     /// As given, for the record.
     pub source: String,
-    /// Its polygons.
+    /// Its polygons, which do not overlap one another.
     pub polygons: MultiPolygon,
 }
 
@@ -91,7 +92,7 @@ impl AreaOfInterest {
                     });
                 }
                 let degrees = |west: f64, east: f64| {
-                    geo::Rect::new(coord! { x: west, y: south }, coord! { x: east, y: north })
+                    Rect::new(coord! { x: west, y: south }, coord! { x: east, y: north })
                         .to_polygon()
                 };
                 // As in RFC 7946, 5.2.
@@ -120,6 +121,22 @@ impl AreaOfInterest {
         })
     }
 
+    /// What of the area is not `covered` (in degrees).
+    pub fn beyond(&self, covered: &MultiPolygon) -> MultiPolygon {
+        let Some(bounds) = self.polygons.bounding_rect() else {
+            return MultiPolygon::new(Vec::new());
+        };
+        // Gaps have few corners, and only what is near them is taken apart.
+        let gaps = with_margin(bounds).to_polygon().difference(covered);
+        let parts = gaps.iter().flat_map(|gap| {
+            let near = gap
+                .bounding_rect()
+                .map(|bounds| clipped(&self.polygons, with_margin(bounds)).intersection(gap));
+            near.into_iter().flatten()
+        });
+        parts.collect()
+    }
+
     /// The part of the area near a scene, in the scene's pixels.
     pub fn in_scene(
         &self,
@@ -132,11 +149,12 @@ impl AreaOfInterest {
         };
         // Far-away parts may lie where the scene's projection is not defined: cut them off first.
         let near = scene_bounds(scene, georeference).map_err(failed)?;
-        let clipped: Vec<Polygon> = [-360.0, 0.0, 360.0]
+        let near_parts: Vec<Polygon> = [-360.0, 0.0, 360.0]
             .into_iter()
             .flat_map(|turn| {
                 let here = near.translate(-turn, 0.0);
-                (self.polygons.intersection(&here).0.into_iter())
+                (self.polygons.iter())
+                    .flat_map(move |polygon| within(polygon, here))
                     .map(move |part| part.translate(turn, 0.0))
             })
             .collect();
@@ -152,7 +170,7 @@ impl AreaOfInterest {
                 .collect())
         };
         let mut polygons = Vec::new();
-        for polygon in &clipped {
+        for polygon in &near_parts {
             let holes = polygon
                 .interiors()
                 .iter()
@@ -164,9 +182,15 @@ impl AreaOfInterest {
     }
 }
 
+/// A rectangle a little larger, so that nothing lies on its sides.
+fn with_margin(bounds: Rect) -> Rect {
+    let margin = coord! { x: 1e-3, y: 1e-3 };
+    Rect::new(bounds.min() - margin, bounds.max() + margin)
+}
+
 /// A rectangle in degrees round a scene, a little larger than it. Its longitudes may run on past ±180, over one turn at
 /// most.
-fn scene_bounds(scene: &Scene, georeference: &Georeference) -> Result<Polygon, GeoreferenceError> {
+fn scene_bounds(scene: &Scene, georeference: &Georeference) -> Result<Rect, GeoreferenceError> {
     const STEPS: usize = 32;
     let (w, h) = (scene.width as f64, scene.height as f64);
     let edge: Vec<PixelPoint> = (0..4 * STEPS)
@@ -219,7 +243,10 @@ fn scene_bounds(scene: &Scene, georeference: &Georeference) -> Result<Polygon, G
             south = -90.0;
         }
     }
-    Ok(geo::Rect::new(coord! { x: west, y: south }, coord! { x: east, y: north }).to_polygon())
+    Ok(Rect::new(
+        coord! { x: west, y: south },
+        coord! { x: east, y: north },
+    ))
 }
 
 /// The ring with long edges divided.
@@ -298,7 +325,7 @@ fn read_polygons(path: &str) -> Result<MultiPolygon, AoiError> {
             path: path.to_owned(),
         });
     }
-    Ok(MultiPolygon::new(polygons))
+    Ok(disjoint(polygons))
 }
 
 fn collect_polygons(geometry: geo::Geometry, into: &mut Vec<Polygon>) {

@@ -7,6 +7,7 @@
 mod area_of_interest;
 mod clouds;
 mod plan;
+mod polygons;
 mod read;
 mod scene_area;
 

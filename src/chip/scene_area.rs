@@ -8,6 +8,7 @@ use rstar::primitives::Line;
 use rstar::{AABB, RTree};
 
 use super::plan::PixelRect;
+use super::polygons::clipped;
 use crate::geometry::PixelPoint;
 
 /// A part with no more corners than this is cut as it is.
@@ -102,13 +103,14 @@ fn divide(
     let Some(bounds) = which.iter().map(|&i| geo_rect(&rects[i])).reduce(around) else {
         return;
     };
-    if which.len() == 1 || area.coords_count() <= FEW_CORNERS {
+    // Clipped a little outside, so that edges along the sides of the clip lie in no rectangle.
+    let near = clipped(area, grown(bounds));
+    if which.len() == 1 || near.coords_count() <= FEW_CORNERS {
         for &mut i in which {
-            parts[i] = area.intersection(&geo_rect(&rects[i]).to_polygon()).0;
+            parts[i] = near.intersection(&geo_rect(&rects[i]).to_polygon()).0;
         }
         return;
     }
-    let near = area.intersection(&bounds.to_polygon());
     let along = |i: usize| {
         let at = middle(&rects[i]);
         if bounds.width() > bounds.height() {
@@ -128,6 +130,12 @@ fn around(a: Rect, b: Rect) -> Rect {
         coord! { x: a.min().x.min(b.min().x), y: a.min().y.min(b.min().y) },
         coord! { x: a.max().x.max(b.max().x), y: a.max().y.max(b.max().y) },
     )
+}
+
+/// A rectangle with a pixel more on each side.
+fn grown(rect: Rect) -> Rect {
+    let pixel = coord! { x: 1.0, y: 1.0 };
+    Rect::new(rect.min() - pixel, rect.max() + pixel)
 }
 
 fn geo_rect(rect: &PixelRect) -> Rect {

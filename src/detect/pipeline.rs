@@ -37,8 +37,8 @@ pub struct PlannedScene {
     pub scene: Scene,
     /// Its chips.
     pub plan: ChipPlan,
-    /// The area of interest in its pixels; `None`: all of it.
-    pub area: Option<SceneArea>,
+    /// The area of interest in its pixels, shared by scenes of one grid; `None`: all of it.
+    pub area: Option<Arc<SceneArea>>,
     /// Chips that need no look.
     pub finished: ChipSet,
 }
@@ -299,7 +299,7 @@ impl Pipeline {
                 let ownership = Ownership {
                     scene_size: (planned.scene.width as f64, planned.scene.height as f64),
                     overlap_px: self.overlap_px,
-                    area: planned.area.as_ref(),
+                    area: planned.area.as_deref(),
                 };
                 Verdict::Scanned {
                     detections: report(chip, pixels, clouds, boxes, self.rule, ownership),

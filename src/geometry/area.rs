@@ -124,7 +124,7 @@ impl GroundArea {
         let Some(origin) = self.first_place() else {
             return 0.0;
         };
-        // Longitudes run on across the date line, and the way round is that of the plane.
+        // Longitudes run on across the date line.
         let degrees = |c: geo::Coord| {
             let at = origin.displaced(PlanePoint {
                 east: c.x,
@@ -133,8 +133,9 @@ impl GroundArea {
             let turns = ((at.lon - origin.lon) / 360.0).round();
             coord! { x: at.lon - 360.0 * turns, y: at.lat }
         };
-        let plane = self.in_plane(origin).orient(Direction::Default);
-        plane.map_coords(degrees).geodesic_area_unsigned()
+        // The way round does not matter: that of a sliver is told by rounding.
+        let plane = self.in_plane(origin).map_coords(degrees);
+        plane.iter().map(|p| p.geodesic_area_signed().abs()).sum()
     }
 
     /// The smallest rectangle round it. `None` for an area that is none.

@@ -4,7 +4,7 @@
 //! answers for its core, and where part of the core was not measured, for each of its
 //! [`CELLS`] × `CELLS` cells (a sixteenth of a core: about 140 m for a 10 m model).
 
-use geo::{BooleanOps, GeodesicArea, Polygon, Rect, coord, unary_union};
+use geo::{GeodesicArea, Polygon, Rect, coord, unary_union};
 use serde_json::{Map, json};
 
 use super::{Feature, Ring};
@@ -227,7 +227,7 @@ pub fn outside(area: &AreaOfInterest, scenes: &[PlannedScene]) -> Result<Vec<Pat
         })?;
         footprints.extend(Feature::of_ring(ring, Map::new()).split_polygons());
     }
-    let rest = area.polygons.difference(&unary_union(&footprints));
+    let rest = area.beyond(&unary_union(&footprints));
     let open = |ring: &geo::LineString| -> Ring {
         ring.0
             .iter()
@@ -288,9 +288,10 @@ fn patch(
     })
 }
 
-/// Area on the ellipsoid.
+/// Area on the ellipsoid of a polygon that covers less than half of it. The way round does not matter: that of a sliver
+/// is told by rounding, and the Earth without the sliver is meant never.
 pub fn area_km2(polygon: &Polygon) -> f64 {
-    polygon.geodesic_area_unsigned() / 1e6
+    polygon.geodesic_area_signed().abs() / 1e6
 }
 
 /// A closed ring of scene pixels as an open ring of places. Long edges get more points: a straight line in
@@ -333,6 +334,19 @@ mod tests {
             .collect();
         grid.reverse();
         assert_eq!(merged(&grid), [rect(0.0, 0.0, 4.0, 3.0)]);
+    }
+
+    #[test]
+    fn a_sliver_wound_the_wrong_way_is_not_the_earth() {
+        let ring = |lons: [f64; 3]| geo::LineString::from_iter(lons.map(|lon| (lon, lon / 2.0)));
+        for lons in [[3.0, 3.1, 3.05], [3.1, 3.0, 3.05]] {
+            assert!(area_km2(&Polygon::new(ring(lons), Vec::new())) < 1.0);
+        }
+        let square = Rect::new(coord! { x: 3.0, y: 0.0 }, coord! { x: 3.1, y: 0.1 }).to_polygon();
+        let mut turned = square.clone();
+        turned.exterior_mut(|ring| ring.0.reverse());
+        assert!((area_km2(&square) - 123.1).abs() < 0.1);
+        assert!((area_km2(&turned) - area_km2(&square)).abs() < 1e-6);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
@@ -196,6 +197,13 @@ fn same_pixels(a: &Scene, b: &Scene) -> bool {
     !a.content.is_empty() && known(a) == known(b) && a.validity == b.validity
 }
 
+/// Whether the pixels of two scenes lie in the same places, as those of one tile on many days.
+fn same_grid(a: &Scene, b: &Scene) -> bool {
+    a.geotransform == b.geotransform
+        && (a.width, a.height) == (b.width, b.height)
+        && a.crs_wkt == b.crs_wkt
+}
+
 /// Corners of a scene, and the middles of its edges: where these have no place, layers cannot be drawn.
 fn outline(scene: &Scene) -> Vec<PixelPoint> {
     let (w, h) = (scene.width as f64, scene.height as f64);
@@ -220,7 +228,7 @@ pub(super) fn plan_chips(
     settings: &Settings,
     failures: &mut Vec<Failure>,
 ) -> Result<Vec<PlannedScene>, ScanError> {
-    let mut planned = Vec::new();
+    let mut planned: Vec<PlannedScene> = Vec::new();
     let mut touched = area.is_none();
     for scene in scenes {
         let georeference = scene.georeference()?;
@@ -252,7 +260,14 @@ pub(super) fn plan_chips(
             }
         };
         let area = area
-            .map(|area| area.in_scene(&scene, &georeference))
+            .map(
+                |area| match planned.iter().find(|p| same_grid(&p.scene, &scene)) {
+                    Some(PlannedScene {
+                        area: Some(same), ..
+                    }) => Ok(Arc::clone(same)),
+                    _ => area.in_scene(&scene, &georeference).map(Arc::new),
+                },
+            )
             .transpose()?;
         touched |= area.as_ref().is_some_and(|area| !area.is_empty());
         planned.push(PlannedScene {

@@ -210,6 +210,28 @@ fn an_area_of_interest_limits_what_is_scanned_and_shown() {
 }
 
 #[test]
+fn areas_of_interest_that_overlap_are_one() {
+    let space = Workspace::new();
+    let fixture = Fixture::new((200, 200), vec![blob(100.0, 100.0)]);
+    fixture.write(&space, "a.tif");
+    // Two squares that overlap in the middle of the scene, where the blob is, and reach beyond it to the right.
+    let square = |x0: f64, x1: f64| {
+        let corners = [(x0, 150.0), (x1, 150.0), (x1, 50.0), (x0, 50.0)];
+        let feature = polygon(&true_places(&space, "a.tif", &corners));
+        serde_json::from_str::<serde_json::Value>(&feature).unwrap()
+    };
+    let features = [square(50.0, 150.0), square(80.0, 300.0)];
+    let area = serde_json::json!({"type": "FeatureCollection", "features": features});
+    space.write("area.geojson", area.to_string());
+    let run = space.scan("a.tif --aoi area.geojson");
+    assert_eq!(run.layer("sites").len(), 1);
+    let coverage = run.layer("coverage");
+    coverage.assert_valid();
+    assert!((coverage.area_km2("scanned") / 1.5 - 1.0).abs() < 3e-3);
+    assert!((coverage.area_km2("outside") / 1.0 - 1.0).abs() < 3e-3);
+}
+
+#[test]
 fn what_an_area_of_interest_has_beyond_the_scenes_is_outside() {
     let space = Workspace::new();
     Fixture::new((200, 200), vec![blob(100.0, 100.0)]).write(&space, "a.tif");
