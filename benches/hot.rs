@@ -190,7 +190,13 @@ fn write(criterion: &mut Criterion) {
         b.iter(|| -> std::io::Result<u64> {
             let mut layer = GeoJsonWriter::new(std::io::sink(), "detections", "id")?;
             for d in &detections {
-                layer.write(&detection_feature(d, names, "scene", None, "r0000c0000"))?;
+                layer.write(&detection_feature(
+                    d,
+                    names,
+                    "scene",
+                    None,
+                    "r0000c0000".to_owned(),
+                ))?;
             }
             layer.finish()
         });

@@ -113,7 +113,7 @@ pub(crate) fn detections(count: usize, spread: Spread) -> Vec<Detection> {
         })
         .take(count)
         .collect();
-    all.sort_by(kilnsight::detect::place_order);
+    all.sort_unstable_by(kilnsight::detect::place_order);
     all
 }
 

@@ -1,8 +1,12 @@
 //! Boxes in space that are found by where they are and taken away one by one.
 //!
-//! A balanced tree of bounds, halved at the median along the widest axis. Unlike an R-tree built for searching
-//! alone it knows how many boxes are left under each node, so that what was taken away costs nothing any more:
-//! where thousands of boxes lie on one another, suppression looks only at those that are still there.
+//! Boxes are halved along the widest axis again and again, until eight are left: a leaf of a complete binary tree of
+//! bounds. Unlike an R-tree built for searching alone it knows how many boxes are left under each node, so that what
+//! was taken away costs nothing any more: where thousands of boxes lie on one another, suppression looks only at those
+//! that are still there.
+//!
+//! A box is known by its *slot*, its place in the order of the leaves: what is kept of each box lies in memory in that
+//! order too, so that neighbours in space are neighbours there.
 
 /// Where a box lies: its lowest and highest coordinate along each axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,6 +26,14 @@ impl<const D: usize> Bounds<D> {
         Self {
             low: center.map(|c| c - radius),
             high: center.map(|c| c + radius),
+        }
+    }
+
+    /// Wider by `reach` on all sides.
+    pub(super) fn widened(self, reach: f64) -> Self {
+        Self {
+            low: self.low.map(|c| c - reach),
+            high: self.high.map(|c| c + reach),
         }
     }
 
@@ -55,136 +67,119 @@ impl<const D: usize> Bounds<D> {
 
 /// Boxes in one leaf.
 const LEAF: usize = 8;
+/// Nodes that wait on the way down: one for each level of the deepest tree, and the root.
+const WAITING: usize = 33;
 
-struct Node<const D: usize> {
-    bounds: Bounds<D>,
-    left_over: u32,
-}
-
-/// The tree. A box is known by its position in the slice that the tree was made of.
+/// The tree.
 pub(super) struct BoxTree<const D: usize> {
-    /// Node `i` has the children `2 i + 1` and `2 i + 2`; its range of slots is halved for them.
-    nodes: Vec<Node<D>>,
-    depth: u32,
-    /// Boxes by slot, the order of the leaves.
-    slots: Vec<(Bounds<D>, usize)>,
-    /// Slot of each box.
-    slot_of: Vec<usize>,
+    /// Bounds of the boxes, and their positions in the slice that the tree was made of; by slot.
+    slots: Vec<(Bounds<D>, u32)>,
+    /// Slots by position.
+    slot_of: Vec<u32>,
     taken: Vec<bool>,
-}
-
-/// A node on the way down: its number, its slots, levels below it.
-type Step = (usize, usize, usize, u32);
-
-fn children((node, from, to, depth): Step) -> [Step; 2] {
-    let middle = usize::midpoint(from, to);
-    [
-        (2 * node + 1, from, middle, depth - 1),
-        (2 * node + 2, middle, to, depth - 1),
-    ]
+    /// Of the nodes: 1 is the root, `i` has the children `2 i` and `2 i + 1`, and the last half are the leaves.
+    around: Vec<Bounds<D>>,
+    /// Boxes left under each node. Apart from its bounds, since each box that is taken changes a whole branch.
+    left: Vec<u32>,
 }
 
 impl<const D: usize> BoxTree<D> {
-    pub(super) fn new(boxes: impl IntoIterator<Item = Bounds<D>>) -> Self {
-        let slots: Vec<(Bounds<D>, usize)> =
-            boxes.into_iter().enumerate().map(|(i, b)| (b, i)).collect();
-        let depth = slots
-            .len()
-            .div_ceil(LEAF)
-            .max(1)
-            .next_power_of_two()
-            .ilog2();
+    pub(super) fn new(boxes: impl Iterator<Item = Bounds<D>>) -> Self {
+        let slots: Vec<(Bounds<D>, u32)> = boxes.zip(0..).collect();
+        let leaves = slots.len().div_ceil(LEAF).next_power_of_two();
         let mut tree = Self {
-            nodes: Vec::new(),
-            depth,
             slot_of: vec![0; slots.len()],
             taken: vec![false; slots.len()],
             slots,
+            around: vec![Bounds::NOTHING; 2 * leaves],
+            left: vec![0; 2 * leaves],
         };
-        tree.nodes.resize_with((2 << depth) - 1, || Node {
-            bounds: Bounds::NOTHING,
-            left_over: 0,
-        });
-        tree.build(tree.root());
-        for (slot, (_, position)) in tree.slots.iter().enumerate() {
-            tree.slot_of[*position] = slot;
+        tree.build(1, 0, leaves * LEAF);
+        for ((_, position), slot) in tree.slots.iter().zip(0..) {
+            tree.slot_of[*position as usize] = slot;
         }
         tree
     }
 
-    fn root(&self) -> Step {
-        (0, 0, self.slots.len(), self.depth)
-    }
-
-    fn build(&mut self, step: Step) {
-        let (node, from, to, depth) = step;
-        let slots = &mut self.slots[from..to];
+    /// Brings the boxes into order that are under a node, with room for `room` from slot `from` on.
+    fn build(&mut self, node: usize, from: usize, room: usize) {
+        let to = self.slots.len().min(from + room);
+        let slots = &mut self.slots[from.min(to)..to];
         let bounds = (slots.iter()).fold(Bounds::NOTHING, |all, (own, _)| all.with(own));
-        self.nodes[node] = Node {
-            bounds,
-            left_over: slots.len() as u32,
-        };
-        if depth == 0 {
+        self.around[node] = bounds;
+        self.left[node] = slots.len() as u32;
+        if room == LEAF {
             return;
         }
-        let width = |axis: usize| bounds.high[axis] - bounds.low[axis];
-        let axis = (1..D).fold(0, |widest, axis| {
-            if width(axis) > width(widest) {
-                axis
-            } else {
-                widest
-            }
-        });
-        let middle = slots.len() / 2;
-        if middle < slots.len() {
-            slots.select_nth_unstable_by(middle, |(a, _), (b, _)| {
+        let half = room / 2;
+        if half < slots.len() {
+            let width = |axis: &usize| bounds.high[*axis] - bounds.low[*axis];
+            let axis = (0..D).max_by(|a, b| width(a).total_cmp(&width(b)));
+            let axis = axis.unwrap_or(0);
+            slots.select_nth_unstable_by(half, |(a, _), (b, _)| {
                 a.middle(axis).total_cmp(&b.middle(axis))
             });
         }
-        for child in children(step) {
-            self.build(child);
+        self.build(2 * node, from, half);
+        self.build(2 * node + 1, from + half, half);
+    }
+
+    /// The slot of a box, by its position in the slice that the tree was made of.
+    pub(super) fn slot(&self, position: usize) -> usize {
+        self.slot_of[position] as usize
+    }
+
+    /// The other way round.
+    pub(super) fn position(&self, slot: usize) -> usize {
+        self.slots[slot].1 as usize
+    }
+
+    /// What is kept of each box, brought from positions into the order of slots.
+    pub(super) fn in_order<T>(&self, item: impl Fn(usize) -> T) -> Vec<T> {
+        let positions = self.slots.iter().map(|(_, position)| *position);
+        positions.map(|p| item(p as usize)).collect()
+    }
+
+    /// Bounds of a box.
+    pub(super) fn bounds(&self, slot: usize) -> Bounds<D> {
+        self.slots[slot].0
+    }
+
+    /// Takes a box away. Returns `false` where it was taken before.
+    pub(super) fn take(&mut self, slot: usize) -> bool {
+        if std::mem::replace(&mut self.taken[slot], true) {
+            return false;
         }
-    }
-
-    /// Whether a box was taken away.
-    pub(super) fn is_taken(&self, position: usize) -> bool {
-        self.taken[self.slot_of[position]]
-    }
-
-    /// Takes a box away, once.
-    pub(super) fn take(&mut self, position: usize) {
-        let slot = self.slot_of[position];
-        self.taken[slot] = true;
-        let mut step = self.root();
-        loop {
-            self.nodes[step.0].left_over -= 1;
-            if step.3 == 0 {
-                return;
-            }
-            let [left, right] = children(step);
-            step = if slot < left.2 { left } else { right };
+        let mut node = self.left.len() / 2 + slot / LEAF;
+        while node > 0 {
+            self.left[node] -= 1;
+            node /= 2;
         }
+        true
     }
 
-    /// Hands all boxes that are left and whose bounds meet `bounds` to `visit`, in no order.
+    /// Hands the slots of all boxes that are left and whose bounds meet `bounds` to `visit`, in no order.
     pub(super) fn for_each_near(&self, bounds: &Bounds<D>, mut visit: impl FnMut(usize)) {
-        let mut open = vec![self.root()];
-        while let Some(step) = open.pop() {
-            let (node, from, to, depth) = step;
-            let Node {
-                bounds: own,
-                left_over,
-            } = &self.nodes[node];
-            if *left_over == 0 || !own.meets(bounds) {
+        let leaves = self.left.len() / 2;
+        let mut waiting = [1_usize; WAITING];
+        let mut count = 1;
+        while count > 0 {
+            count -= 1;
+            let node = waiting[count];
+            if self.left[node] == 0 || !self.around[node].meets(bounds) {
                 continue;
             }
-            if depth > 0 {
-                open.extend(children(step));
+            if node < leaves {
+                waiting[count] = 2 * node + 1;
+                waiting[count + 1] = 2 * node;
+                count += 2;
                 continue;
             }
-            for (slot, (own, position)) in (from..to).zip(&self.slots[from..to]) {
+            let first = (node - leaves) * LEAF;
+            let last = (first + LEAF).min(self.slots.len());
+            for (slot, (own, _)) in (first..last).zip(&self.slots[first..last]) {
                 if !self.taken[slot] && own.meets(bounds) {
-                    visit(*position);
+                    visit(slot);
                 }
             }
         }
@@ -207,11 +202,12 @@ mod tests {
             let bounds: Vec<Bounds<2>> = boxes.iter().map(|&(x, y, r)| Bounds::round([x, y], r)).collect();
             let mut tree = BoxTree::new(bounds.iter().copied());
             for position in (0..bounds.len()).filter(|&i| gone[i]) {
-                tree.take(position);
+                let slot = tree.slot(position);
+                prop_assert!(tree.take(slot) && !tree.take(slot));
             }
             let here = Bounds::round([at.0, at.1], at.2);
             let mut found = Vec::new();
-            tree.for_each_near(&here, |position| found.push(position));
+            tree.for_each_near(&here, |slot| found.push(tree.position(slot)));
             found.sort_unstable();
             let expected: Vec<usize> =
                 (0..bounds.len()).filter(|&i| !gone[i] && bounds[i].meets(&here)).collect();

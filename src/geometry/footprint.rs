@@ -2,7 +2,7 @@
 
 use super::ground::GroundBox;
 use super::oriented_box::OrientedBox;
-use super::suppress::SuppressionRule;
+use super::overlap::SuppressionRule;
 
 /// Half sides and direction of a box, in whatever plane.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -24,6 +24,6 @@ mod trace;
 pub use area::{GroundArea, PixelArea, polygons_join};
 pub use ground::{GroundBox, GroundIndex, LonLat, PlanePoint, azimuth_deg, distance_m};
 pub use oriented_box::{OrientedBox, PixelPoint};
-pub use overlap::{Overlap, convex_intersection_area, polygon_area};
-pub use suppress::{GroundPile, SuppressionRule, suppress_ground, suppress_planar};
+pub use overlap::{Overlap, SuppressionRule, convex_intersection_area, polygon_area};
+pub use suppress::{GroundPile, suppress_ground, suppress_planar};
 pub use trace::{NO_LABEL, Region, Regions, trace_regions};

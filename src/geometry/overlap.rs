@@ -32,6 +32,22 @@ impl Overlap {
     }
 }
 
+/// When two boxes count as one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SuppressionRule {
+    /// Intersection over union at or above this.
+    pub iou: f64,
+    /// Or intersection over the smaller box at or above this (a part inside its whole).
+    pub ios: f64,
+}
+
+impl SuppressionRule {
+    /// Whether an overlap is large enough for the two boxes to show one thing.
+    pub fn same(&self, overlap: Overlap) -> bool {
+        overlap.iou >= self.iou || overlap.ios >= self.ios
+    }
+}
+
 /// Signed area of a simple polygon (shoelace formula): positive when x towards y is the way round.
 pub fn polygon_area(points: &[[f64; 2]]) -> f64 {
     let Some(&origin) = points.first() else {

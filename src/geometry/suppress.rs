@@ -10,59 +10,47 @@ use super::box_tree::{Bounds, BoxTree};
 use super::footprint::Footprint;
 use super::ground::{GroundBox, PlanePoint};
 use super::oriented_box::OrientedBox;
-use super::overlap::Overlap;
-
-/// When two boxes count as one.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SuppressionRule {
-    /// Intersection over union at or above this.
-    pub iou: f64,
-    /// Or intersection over the smaller box at or above this (a part inside its whole).
-    pub ios: f64,
-}
-
-impl SuppressionRule {
-    /// Whether an overlap is large enough for the two boxes to show one thing.
-    pub fn same(&self, overlap: Overlap) -> bool {
-        overlap.iou >= self.iou || overlap.ios >= self.ios
-    }
-}
+use super::overlap::{Overlap, SuppressionRule};
 
 /// Suppression in a plane of pixels. `boxes` come best first; returns the positions kept, in order.
 pub fn suppress_planar(boxes: &[OrientedBox], rule: SuppressionRule) -> Vec<usize> {
-    let corners: Vec<[[f64; 2]; 4]> = boxes
-        .iter()
-        .map(|b| b.corners().map(|p| [p.x, p.y]))
-        .collect();
-    let footprints: Vec<Footprint> = boxes.iter().map(Footprint::of_pixels).collect();
-    let mut tree = BoxTree::new(corners.iter().map(|quad| Bounds::of(quad)));
+    let quad = |b: &OrientedBox| b.corners().map(|p| [p.x, p.y]);
+    let mut tree = BoxTree::new(boxes.iter().map(|b| Bounds::of(&quad(b))));
+    let by_slot = tree.in_order(|i| {
+        (
+            boxes[i].center,
+            quad(&boxes[i]),
+            Footprint::of_pixels(&boxes[i]),
+        )
+    });
     let mut kept = Vec::new();
     let mut same = Vec::new();
-    for (i, quad) in corners.iter().enumerate() {
-        if tree.is_taken(i) {
+    for i in 0..boxes.len() {
+        let slot = tree.slot(i);
+        if !tree.take(slot) {
             continue;
         }
         kept.push(i);
-        tree.take(i);
-        tree.for_each_near(&Bounds::of(quad), |j| {
-            let apart = [
-                boxes[j].center.x - boxes[i].center.x,
-                boxes[j].center.y - boxes[i].center.y,
-            ];
-            if footprints[i].may_be_same(&footprints[j], apart, rule)
-                && rule.same(Overlap::of_quads(quad, &corners[j]))
+        let (center, quad, footprint) = &by_slot[slot];
+        tree.for_each_near(&tree.bounds(slot), |other| {
+            let (its_center, its_quad, its_footprint) = &by_slot[other];
+            let apart = [its_center.x - center.x, its_center.y - center.y];
+            if footprint.may_be_same(its_footprint, apart, rule)
+                && rule.same(Overlap::of_quads(quad, its_quad))
             {
-                same.push(j);
+                same.push(other);
             }
         });
-        same.drain(..).for_each(|j| tree.take(j));
+        for other in same.drain(..) {
+            tree.take(other);
+        }
     }
     kept
 }
 
 /// Suppression on the ground. `boxes` come best first; returns the positions kept, in order.
 pub fn suppress_ground(boxes: &[GroundBox], rule: SuppressionRule) -> Vec<usize> {
-    let mut pile = GroundPile::new(boxes.to_vec());
+    let mut pile = GroundPile::new(boxes.len(), |i| boxes[i]);
     let mut same = Vec::new();
     let mut kept = Vec::new();
     for i in 0..boxes.len() {
@@ -73,45 +61,63 @@ pub fn suppress_ground(boxes: &[GroundBox], rule: SuppressionRule) -> Vec<usize>
     kept
 }
 
-/// Boxes on the ground, of which one after the other is taken away with all that show the same thing.
+/// Boxes on the ground, of which one after the other is taken away with all that show the same thing. Each is known
+/// by its position.
 pub struct GroundPile {
-    boxes: Vec<GroundBox>,
-    footprints: Vec<Footprint>,
     tree: BoxTree<3>,
+    /// By slot of the tree.
+    boxes: Vec<(GroundBox, Footprint)>,
 }
 
 impl GroundPile {
-    /// A pile of boxes; each is known by its position.
-    pub fn new(boxes: Vec<GroundBox>) -> Self {
+    /// A pile of `count` boxes, each by its position.
+    pub fn new(count: usize, ground: impl Fn(usize) -> GroundBox) -> Self {
+        let tree = BoxTree::new((0..count).map(|i| bounds_in_space(&ground(i))));
+        let with_footprint = |i| (ground(i), Footprint::of_ground(&ground(i)));
         Self {
-            footprints: boxes.iter().map(Footprint::of_ground).collect(),
-            tree: BoxTree::new(boxes.iter().map(bounds_in_space)),
-            boxes,
+            boxes: tree.in_order(with_footprint),
+            tree,
         }
+    }
+
+    /// Takes box `i` away. Returns `false` where it was taken before.
+    pub fn take(&mut self, i: usize) -> bool {
+        self.tree.take(self.tree.slot(i))
+    }
+
+    /// Puts the positions of all boxes that are left and may come within `reach_m` metres of box `i`, rising, into
+    /// `near`.
+    pub fn near(&self, i: usize, reach_m: f64, near: &mut Vec<usize>) {
+        near.clear();
+        let around = self.tree.bounds(self.tree.slot(i)).widened(reach_m);
+        self.tree
+            .for_each_near(&around, |slot| near.push(self.tree.position(slot)));
+        near.sort_unstable();
     }
 
     /// Takes box `i` away, and with it all that overlap it by `rule`: their positions, rising and without `i`, are
     /// what `same` holds afterwards. Returns `false` where box `i` was taken before.
     pub fn take_same(&mut self, i: usize, rule: SuppressionRule, same: &mut Vec<usize>) -> bool {
         same.clear();
-        if self.tree.is_taken(i) {
+        let slot = self.tree.slot(i);
+        if !self.tree.take(slot) {
             return false;
         }
-        self.tree.take(i);
-        let one = &self.boxes[i];
-        self.tree.for_each_near(&bounds_in_space(one), |j| {
-            let other = &self.boxes[j];
+        let (one, footprint) = &self.boxes[slot];
+        self.tree.for_each_near(&self.tree.bounds(slot), |slot| {
+            let (other, its_footprint) = &self.boxes[slot];
             let PlanePoint { east, north } = one.center.offset_to(other.center);
-            if self.footprints[i].may_be_same(&self.footprints[j], [east, north], rule)
+            if footprint.may_be_same(its_footprint, [east, north], rule)
                 && rule.same(one.overlap(other))
             {
-                same.push(j);
+                same.push(slot);
             }
         });
-        same.sort_unstable();
-        for &j in same.iter() {
-            self.tree.take(j);
+        for slot in same.iter_mut() {
+            self.tree.take(*slot);
+            *slot = self.tree.position(*slot);
         }
+        same.sort_unstable();
         true
     }
 }

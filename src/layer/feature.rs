@@ -1,6 +1,7 @@
 //! A row of a layer: a shape on Earth and its properties, in any format.
 
 use geo::{BooleanOps, BoundingRect, MultiPolygon, Polygon, coord};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::geometry::LonLat;
@@ -10,16 +11,28 @@ pub type Ring = Vec<LonLat>;
 
 /// A shape with properties.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Feature {
+pub struct Feature<P = Map<String, Value>> {
     /// Polygons: each an outer ring and its holes.
     pub polygons: Vec<(Ring, Vec<Ring>)>,
     /// Properties in the order they are written.
-    pub properties: Map<String, Value>,
+    pub properties: P,
 }
 
-impl Feature {
+/// Properties that can be written, one of which identifies the feature.
+pub trait Identified: Serialize {
+    /// The text of the property of this name that identifies the feature; `None` where it has none.
+    fn id(&self, property: &str) -> Option<&str>;
+}
+
+impl Identified for Map<String, Value> {
+    fn id(&self, property: &str) -> Option<&str> {
+        self.get(property).and_then(Value::as_str)
+    }
+}
+
+impl<P> Feature<P> {
     /// A feature of one polygon without holes.
-    pub fn of_ring(ring: Ring, properties: Map<String, Value>) -> Self {
+    pub fn of_ring(ring: Ring, properties: P) -> Self {
         Self {
             polygons: vec![(ring, Vec::new())],
             properties,

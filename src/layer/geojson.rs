@@ -7,9 +7,9 @@ use std::io::Write;
 
 use geo::{CoordsIter, LineString, Polygon};
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::Feature;
+use super::feature::{Feature, Identified};
 
 /// Writes a feature collection.
 pub struct GeoJsonWriter<W: Write> {
@@ -39,7 +39,7 @@ impl<W: Write> GeoJsonWriter<W> {
     }
 
     /// Writes one feature.
-    pub fn write(&mut self, feature: &Feature) -> std::io::Result<()> {
+    pub fn write<P: Identified>(&mut self, feature: &Feature<P>) -> std::io::Result<()> {
         let mut parts = feature.split_polygons();
         for part in &mut parts {
             part.exterior_mut(round_ring);
@@ -58,10 +58,7 @@ impl<W: Write> GeoJsonWriter<W> {
         let row = Row {
             kind: "Feature",
             geometry,
-            id: feature
-                .properties
-                .get(self.id_property)
-                .and_then(|v| v.as_str()),
+            id: feature.properties.id(self.id_property),
             properties: &feature.properties,
         };
         let separator: &[u8] = if self.written == 0 { b"\n" } else { b",\n" };
@@ -103,13 +100,13 @@ fn round_ring(ring: &mut LineString) {
 
 /// A feature as it is written. Borrowed from the table, since there may be millions of them.
 #[derive(Serialize)]
-struct Row<'a> {
+struct Row<'a, P> {
     #[serde(rename = "type")]
     kind: &'static str,
     geometry: Option<Geometry<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a str>,
-    properties: &'a Map<String, Value>,
+    properties: &'a P,
 }
 
 #[derive(Serialize)]
@@ -197,7 +194,7 @@ impl Extent {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Map, json};
 
     use super::*;
     use crate::geometry::LonLat;

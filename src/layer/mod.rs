@@ -9,4 +9,4 @@ pub mod geojson;
 pub mod overview;
 pub mod tables;
 
-pub use feature::{Feature, Ring};
+pub use feature::{Feature, Identified, Ring};

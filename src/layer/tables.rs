@@ -1,7 +1,10 @@
 //! Detections, sites and clusters as tables of features: the properties that users script against.
+//!
+//! Rows borrow what they show and are written as they are: a layer may have millions of them.
 
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer};
 
+use super::feature::Identified;
 use super::{Feature, Ring};
 use crate::detect::Detection;
 use crate::geometry::{GroundArea, GroundBox, LonLat};
@@ -20,93 +23,177 @@ pub struct Names<'a> {
 }
 
 /// A number rounded to `decimals`: more would be noise, and would differ between machines.
-fn rounded(value: f64, decimals: i32) -> Value {
+fn rounded(value: f64, decimals: i32) -> f64 {
     let factor = 10f64.powi(decimals);
-    json!((value * factor).round() / factor + 0.0)
+    (value * factor).round() / factor + 0.0
 }
 
 /// Scores keep six decimals.
-fn score(value: f64) -> Value {
+fn score(value: f64) -> f64 {
     rounded(value, 6)
 }
 
-fn named_scores(names: &[String], scores: &[f32]) -> Value {
-    names
-        .iter()
-        .zip(scores)
-        .map(|(name, s)| (name.clone(), score(f64::from(*s))))
-        .collect::<Map<_, _>>()
-        .into()
+/// Scores by name.
+#[derive(Debug, Clone, Copy)]
+struct NamedScores<'a> {
+    names: &'a [String],
+    scores: &'a [f32],
 }
 
-impl Names<'_> {
-    fn class(&self, class: usize) -> Value {
-        self.classes
-            .get(class)
-            .map_or(Value::Null, |name| json!(name))
+impl Serialize for NamedScores<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let scores = self.scores.iter().map(|s| score(f64::from(*s)));
+        serializer.collect_map(self.names.iter().zip(scores))
     }
+}
 
-    /// The likeliest type with its probability, where the model tells types.
-    fn add_type(&self, type_scores: &[f32], properties: &mut Map<String, Value>) {
+/// The class of something, with the likeliest type where the model tells types.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Kind<'a> {
+    class: Option<&'a str>,
+    score: f64,
+    class_scores: NamedScores<'a>,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    type_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    type_score: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    type_scores: Option<NamedScores<'a>>,
+}
+
+impl<'a> Names<'a> {
+    fn kind(
+        self,
+        class: usize,
+        best_score: f64,
+        class_scores: &'a [f32],
+        type_scores: &'a [f32],
+    ) -> Kind<'a> {
         let best = type_scores
             .iter()
             .enumerate()
             .max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
-        if let Some((name, probability)) = best.and_then(|(i, p)| Some((self.types.get(i)?, *p))) {
-            properties.insert("type".into(), json!(name));
-            properties.insert("type_score".into(), score(f64::from(probability)));
-            properties.insert("type_scores".into(), named_scores(self.types, type_scores));
+        let best = best.and_then(|(i, p)| Some((self.types.get(i)?.as_str(), *p)));
+        Kind {
+            class: self.classes.get(class).map(String::as_str),
+            score: score(best_score),
+            class_scores: NamedScores {
+                names: self.classes,
+                scores: class_scores,
+            },
+            type_name: best.map(|(name, _)| name),
+            type_score: best.map(|(_, probability)| score(f64::from(probability))),
+            type_scores: best.map(|_| NamedScores {
+                names: self.types,
+                scores: type_scores,
+            }),
         }
     }
 }
 
 /// Degrees with two decimals in 0 to 180, where rounding must not reach 180.
-fn angle(ground: &GroundBox) -> Value {
+fn angle(ground: &GroundBox) -> f64 {
     let value = (ground.angle_deg * 100.0).round() / 100.0;
-    json!(if value >= 180.0 { 0.0 } else { value })
+    if value >= 180.0 { 0.0 } else { value }
+}
+
+/// Properties of a detection.
+#[derive(Debug, Clone, Serialize)]
+pub struct DetectionRow<'a> {
+    id: String,
+    #[serde(flatten)]
+    kind: Kind<'a>,
+    scene: &'a str,
+    date: Option<&'a str>,
+    chip: String,
+    width_m: f64,
+    length_m: f64,
+    angle_deg: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    area_m2: Option<f64>,
+    border: bool,
+    cloud: Option<f64>,
+    cloud_class: Option<&'static str>,
+    model: &'a str,
+}
+
+impl Identified for DetectionRow<'_> {
+    fn id(&self, _property: &str) -> Option<&str> {
+        Some(&self.id)
+    }
+}
+
+/// Properties of a site.
+#[derive(Debug, Clone, Serialize)]
+pub struct SiteRow<'a> {
+    site_id: &'a str,
+    #[serde(flatten)]
+    kind: Kind<'a>,
+    lon: f64,
+    lat: f64,
+    detections: usize,
+    scenes: &'a [String],
+    first_seen: Option<&'a str>,
+    last_seen: Option<&'a str>,
+    length_m: f64,
+    width_m: f64,
+    angle_deg: f64,
+    area_m2: f64,
+    cluster_id: Option<&'a str>,
+    border: bool,
+    status: &'static str,
+}
+
+impl Identified for SiteRow<'_> {
+    fn id(&self, _property: &str) -> Option<&str> {
+        Some(self.site_id)
+    }
+}
+
+/// Properties of a cluster.
+#[derive(Debug, Clone, Serialize)]
+pub struct ClusterRow<'a> {
+    cluster_id: &'a str,
+    sites: usize,
+    area_km2: f64,
+}
+
+impl Identified for ClusterRow<'_> {
+    fn id(&self, _property: &str) -> Option<&str> {
+        Some(self.cluster_id)
+    }
 }
 
 /// A row of `detections.geojson`. `scene` and `date` are those of its scene, `chip` the name of its chip.
-pub fn detection_feature(
-    d: &Detection,
-    names: Names<'_>,
-    scene: &str,
-    date: Option<&str>,
-    chip: &str,
-) -> Feature {
-    let mut p = Map::new();
-    p.insert("id".into(), json!(format!("{scene}/{chip}/{}", d.n)));
-    p.insert("class".into(), names.class(d.class));
-    p.insert("score".into(), score(d.score));
-    p.insert(
-        "class_scores".into(),
-        named_scores(names.classes, &d.class_scores),
-    );
-    names.add_type(&d.type_scores, &mut p);
-    p.insert("scene".into(), json!(scene));
-    p.insert("date".into(), json!(date));
-    p.insert("chip".into(), json!(chip));
-    p.insert("width_m".into(), rounded(d.ground.width_m, 1));
-    p.insert("length_m".into(), rounded(d.ground.length_m, 1));
-    p.insert("angle_deg".into(), angle(&d.ground));
-    if d.outline.is_some() {
-        p.insert("area_m2".into(), rounded(d.area_m2(), 0));
-    }
-    p.insert("border".into(), json!(d.border));
-    let cloud = d.cloud.map(|cover| rounded(cover.share, 3));
-    p.insert("cloud".into(), cloud.unwrap_or(Value::Null));
-    let class = d.cloud.and_then(|cover| cover.class);
-    p.insert("cloud_class".into(), json!(class.map(CloudClass::name)));
-    p.insert("model".into(), json!(names.model));
-    shape(d.corners, d.outline.as_ref(), p)
+pub fn detection_feature<'a>(
+    d: &'a Detection,
+    names: Names<'a>,
+    scene: &'a str,
+    date: Option<&'a str>,
+    chip: String,
+) -> Feature<DetectionRow<'a>> {
+    let row = DetectionRow {
+        id: format!("{scene}/{chip}/{}", d.n),
+        kind: names.kind(d.class, d.score, &d.class_scores, &d.type_scores),
+        scene,
+        date,
+        chip,
+        width_m: rounded(d.ground.width_m, 1),
+        length_m: rounded(d.ground.length_m, 1),
+        angle_deg: angle(&d.ground),
+        area_m2: d.outline.as_ref().map(|_| rounded(d.area_m2(), 0)),
+        border: d.border,
+        cloud: d.cloud.map(|cover| rounded(cover.share, 3)),
+        cloud_class: (d.cloud)
+            .and_then(|cover| cover.class)
+            .map(CloudClass::name),
+        model: names.model,
+    };
+    shape(d.corners, d.outline.as_ref(), row)
 }
 
 /// The outline of an area, or the box where there is none.
-fn shape(
-    corners: [LonLat; 4],
-    outline: Option<&GroundArea>,
-    properties: Map<String, Value>,
-) -> Feature {
+fn shape<P>(corners: [LonLat; 4], outline: Option<&GroundArea>, properties: P) -> Feature<P> {
     match outline {
         Some(outline) => Feature {
             polygons: outline.polygons.clone(),
@@ -117,37 +204,42 @@ fn shape(
 }
 
 /// A row of `sites.geojson`.
-pub fn site_feature(site: &Site, names: Names<'_>, cluster: Option<&Cluster>) -> Feature {
-    let mut p = Map::new();
-    p.insert("site_id".into(), json!(site.id));
-    p.insert("class".into(), names.class(site.class));
-    p.insert("score".into(), score(site.score));
-    p.insert(
-        "class_scores".into(),
-        named_scores(names.classes, &site.class_scores),
-    );
-    names.add_type(&site.type_scores, &mut p);
-    p.insert("lon".into(), rounded(site.ground.center.lon, 7));
-    p.insert("lat".into(), rounded(site.ground.center.lat, 7));
-    p.insert("detections".into(), json!(site.detections));
-    p.insert("scenes".into(), json!(site.scenes));
-    p.insert("first_seen".into(), json!(site.first_seen));
-    p.insert("last_seen".into(), json!(site.last_seen));
-    p.insert("length_m".into(), rounded(site.ground.length_m, 1));
-    p.insert("width_m".into(), rounded(site.ground.width_m, 1));
-    p.insert("angle_deg".into(), angle(&site.ground));
-    p.insert("area_m2".into(), rounded(site.area_m2(), 0));
-    p.insert("cluster_id".into(), json!(cluster.map(|c| c.id.as_str())));
-    p.insert("border".into(), json!(site.border));
-    p.insert("status".into(), json!("unverified"));
-    shape(site.corners, site.outline.as_ref(), p)
+pub fn site_feature<'a>(
+    site: &'a Site,
+    names: Names<'a>,
+    cluster: Option<&'a Cluster>,
+) -> Feature<SiteRow<'a>> {
+    let row = SiteRow {
+        site_id: &site.id,
+        kind: names.kind(
+            site.class,
+            site.score,
+            &site.class_scores,
+            &site.type_scores,
+        ),
+        lon: rounded(site.ground.center.lon, 7),
+        lat: rounded(site.ground.center.lat, 7),
+        detections: site.detections,
+        scenes: &site.scenes,
+        first_seen: site.first_seen.as_deref(),
+        last_seen: site.last_seen.as_deref(),
+        length_m: rounded(site.ground.length_m, 1),
+        width_m: rounded(site.ground.width_m, 1),
+        angle_deg: angle(&site.ground),
+        area_m2: rounded(site.area_m2(), 0),
+        cluster_id: cluster.map(|c| c.id.as_str()),
+        border: site.border,
+        status: "unverified",
+    };
+    shape(site.corners, site.outline.as_ref(), row)
 }
 
 /// A row of `clusters.geojson`.
-pub fn cluster_feature(cluster: &Cluster, area_km2: f64) -> Feature {
-    let mut p = Map::new();
-    p.insert("cluster_id".into(), json!(cluster.id));
-    p.insert("sites".into(), json!(cluster.sites.len()));
-    p.insert("area_km2".into(), rounded(area_km2, 4));
-    Feature::of_ring(cluster.hull.clone(), p)
+pub fn cluster_feature(cluster: &Cluster, area_km2: f64) -> Feature<ClusterRow<'_>> {
+    let row = ClusterRow {
+        cluster_id: &cluster.id,
+        sites: cluster.sites.len(),
+        area_km2: rounded(area_km2, 4),
+    };
+    Feature::of_ring(cluster.hull.clone(), row)
 }

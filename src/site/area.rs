@@ -3,23 +3,18 @@
 use super::identity::SiteIds;
 use super::merge::{Site, SiteSource, site_of};
 use crate::detect::Detection;
-use crate::geometry::{GroundArea, GroundIndex};
+use crate::geometry::{GroundArea, GroundPile};
 
 /// Joins areas of one class in different scenes that overlap or lie within `reach_m` metres of one another (half a
 /// pixel: scenes that adjoin cut an area in two), whatever their dates. Areas of one scene are joined already. A site
 /// covers what its areas cover together.
 /// `detections` come in [`place_order`](crate::detect::place_order), which is also the order of the sites.
 pub fn merge_areas(detections: &[Detection], reach_m: f64, source: &dyn SiteSource) -> Vec<Site> {
-    let index = GroundIndex::new(detections.iter().map(|d| d.ground.center));
-    let widest = detections
-        .iter()
-        .map(|d| d.ground.radius_m())
-        .fold(0.0, f64::max);
-    let mut taken = vec![false; detections.len()];
+    let mut pile = GroundPile::new(detections.len(), |i| detections[i].ground);
     let mut ids = SiteIds::default();
-    let mut sites = Vec::new();
+    let (mut sites, mut near) = (Vec::new(), Vec::new());
     for first in 0..detections.len() {
-        if std::mem::replace(&mut taken[first], true) {
+        if !pile.take(first) {
             continue;
         }
         // All that hang together with the best, whether or not they touch it themselves.
@@ -28,14 +23,12 @@ pub fn merge_areas(detections: &[Detection], reach_m: f64, source: &dyn SiteSour
         while let Some(&i) = members.get(looked_at) {
             looked_at += 1;
             let one = &detections[i];
-            let around = one.ground.radius_m() + widest + reach_m;
-            let mut near: Vec<usize> = index.within(one.ground.center, around).collect();
-            near.sort_unstable();
-            for j in near {
+            pile.near(i, reach_m, &mut near);
+            for &j in &near {
                 let other = &detections[j];
-                let may_be_one = !taken[j] && other.class == one.class && other.scene != one.scene;
+                let may_be_one = other.class == one.class && other.scene != one.scene;
                 if may_be_one && are_near(one, other, reach_m) {
-                    taken[j] = true;
+                    pile.take(j);
                     members.push(j);
                 }
             }

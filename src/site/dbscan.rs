@@ -9,7 +9,6 @@
 //! nearest core place, so that the result does not depend on the order of the places.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use std::ops::Range;
 
 use super::cluster::ClusterRule;
@@ -27,75 +26,84 @@ pub(super) fn dbscan(places: &[LonLat], rule: ClusterRule) -> Vec<Option<usize>>
     let mut clusters = Clusters::new(places.len());
     space.join_cores(&core, &mut clusters);
     let nearest = space.nearest_cores(&core);
-    let mut numbers = HashMap::new();
-    (0..places.len())
-        .map(|i| {
-            let member = if core[i] { Some(i) } else { nearest[i] };
-            member.map(|core| {
-                let next = numbers.len();
-                *numbers.entry(clusters.find(core)).or_insert(next)
-            })
-        })
-        .collect()
+    let mut number_of: Vec<Option<usize>> = vec![None; places.len()];
+    let mut numbers = 0..;
+    let mut labels = vec![None; places.len()];
+    for (label, &slot) in labels.iter_mut().zip(&space.slot_of) {
+        let slot = slot as usize;
+        let member = if core[slot] {
+            Some(slot)
+        } else {
+            nearest[slot]
+        };
+        let root = member.map(|core| clusters.find(core));
+        *label = root.and_then(|root| {
+            if number_of[root].is_none() {
+                number_of[root] = numbers.next();
+            }
+            number_of[root]
+        });
+    }
+    labels
 }
 
-/// Places sorted into cubes.
-struct Space<'a> {
-    places: &'a [LonLat],
+/// Places sorted into cubes. Everything but `slot_of` is in the order of the cubes: what is near in space is near in
+/// memory, however the places came.
+struct Space {
+    places: Vec<LonLat>,
     at: Vec<[f64; 3]>,
     distance_m: f64,
     /// A straight line no longer than this spans no more than the distance on the ground.
     surely_m: f64,
-    /// Places in the order of the cubes, each cube's in rising order.
-    order: Vec<u32>,
+    /// Where each place went.
+    slot_of: Vec<u32>,
     /// In order of their keys.
     cubes: Vec<Cube>,
 }
 
 struct Cube {
     key: [i32; 3],
-    /// In `order`.
     places: Range<usize>,
 }
 
 /// Cubes farther apart than this many along an axis hold no neighbours: the diagonal of one is the distance.
 const REACH: i32 = 2;
 
-impl<'a> Space<'a> {
-    fn new(places: &'a [LonLat], distance_m: f64) -> Self {
+impl Space {
+    fn new(places: &[LonLat], distance_m: f64) -> Self {
         let half_turn = (distance_m / (2.0 * SMALLEST_RADIUS_M)).min(std::f64::consts::FRAC_PI_2);
         let surely_m = (2.0 * SMALLEST_RADIUS_M * half_turn.sin() - ROUNDING_M).max(0.0);
         // A hair less than the diagonal asks for; and never so small that keys run over.
         let side = (surely_m / 3f64.sqrt() * (1.0 - 1e-9)).max(0.01);
-        let at: Vec<[f64; 3]> = places.iter().map(|place| place.geocentric()).collect();
-        let key = |i: u32| at[i as usize].map(|c| (c / side).floor() as i32);
-        let mut order: Vec<u32> = (0..places.len() as u32).collect();
-        order.sort_by_cached_key(|&i| (key(i), i));
+        let mut order: Vec<([i32; 3], u32)> = (places.iter().zip(0..))
+            .map(|(place, i)| (place.geocentric().map(|c| (c / side).floor() as i32), i))
+            .collect();
+        order.sort_unstable();
+        let mut slot_of = vec![0; places.len()];
         let mut cubes: Vec<Cube> = Vec::new();
-        for (slot, &i) in order.iter().enumerate() {
-            let key = key(i);
+        for (slot, (key, i)) in order.iter().enumerate() {
+            slot_of[*i as usize] = slot as u32;
             match cubes.last_mut() {
-                Some(last) if last.key == key => last.places.end = slot + 1,
+                Some(last) if last.key == *key => last.places.end = slot + 1,
                 _ => cubes.push(Cube {
-                    key,
+                    key: *key,
                     places: slot..slot + 1,
                 }),
             }
         }
+        let places: Vec<LonLat> = order.iter().map(|(_, i)| places[*i as usize]).collect();
         Self {
+            at: places.iter().map(|place| place.geocentric()).collect(),
             places,
-            at,
             distance_m,
             surely_m,
-            order,
+            slot_of,
             cubes,
         }
     }
 
-    fn members(&self, cube: usize) -> impl Iterator<Item = usize> + '_ {
-        self.order[self.cubes[cube].places.clone()]
-            .iter()
-            .map(|&i| i as usize)
+    fn members(&self, cube: usize) -> Range<usize> {
+        self.cubes[cube].places.clone()
     }
 
     /// Whether two places are neighbours, whichever is asked first.
@@ -148,9 +156,7 @@ impl<'a> Space<'a> {
     fn cores(&self, least: usize) -> Vec<bool> {
         let mut neighbours: Vec<usize> = vec![0; self.places.len()];
         for cube in &self.cubes {
-            for &i in &self.order[cube.places.clone()] {
-                neighbours[i as usize] = cube.places.len();
-            }
+            neighbours[cube.places.clone()].fill(cube.places.len());
         }
         self.for_each_pair(|one, other| {
             for (from, to) in [(one, other), (other, one)] {
@@ -191,7 +197,8 @@ impl<'a> Space<'a> {
     fn any_near(&self, one: usize, other: usize, core: &[bool]) -> bool {
         let candidates = |from: usize, to: usize| -> Vec<usize> {
             let nothing = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
-            let (low, high) = (self.members(to).filter(|&j| core[j])).fold(nothing, |(l, h), j| {
+            let cores = self.members(to).filter(|&j| core[j]);
+            let (low, high) = cores.fold(nothing, |(l, h), j| {
                 let at = self.at[j];
                 (
                     [0, 1, 2].map(|k| l[k].min(at[k])),

@@ -14,7 +14,8 @@ const GRID_DEG: f64 = 1e-4;
 /// sites in one grid cell, later ones get a number.
 #[derive(Debug, Default)]
 pub(super) struct SiteIds {
-    given: HashMap<String, usize>,
+    /// How many times each digest was handed out.
+    given: HashMap<u64, usize>,
 }
 
 impl SiteIds {
@@ -27,8 +28,9 @@ impl SiteIds {
             grid(place.lon),
             grid(place.lat)
         );
-        let id = format!("site-{}", short_digest(key.as_bytes()));
-        let count = self.given.entry(id.clone()).or_insert(0);
+        let digest = digest(key.as_bytes());
+        let id = format!("site-{}", in_letters(digest));
+        let count = self.given.entry(digest >> 4).or_insert(0);
         *count += 1;
         if *count == 1 {
             id
@@ -49,15 +51,22 @@ pub(crate) fn place_digest(class: &str, place: LonLat) -> String {
     short_digest(key.as_bytes())
 }
 
-/// Twelve letters and digits (60 bits) of a SHA-256, in Crockford's base 32 without the letters that
-/// are mistaken for digits.
+/// Twelve letters and digits of a SHA-256.
 pub(super) fn short_digest(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    in_letters(digest(bytes))
+}
+
+/// The first 64 bits of a SHA-256.
+fn digest(bytes: &[u8]) -> u64 {
     let digest = Sha256::digest(bytes);
-    let value = digest
-        .iter()
-        .take(8)
-        .fold(0u64, |value, byte| value << 8 | u64::from(*byte));
+    let first = digest.iter().take(8);
+    first.fold(0, |value, byte| value << 8 | u64::from(*byte))
+}
+
+/// The upper 60 bits as twelve letters and digits, in Crockford's base 32 without the letters that are mistaken for
+/// digits.
+fn in_letters(value: u64) -> String {
+    const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     (0..12)
         .map(|i| char::from(ALPHABET[(value >> (59 - 5 * i) & 31) as usize]))
         .collect()

@@ -1,7 +1,5 @@
 //! Detections of the same place become one site.
 
-use std::collections::BTreeSet;
-
 use super::identity::SiteIds;
 use crate::detect::Detection;
 use crate::geometry::{GroundArea, GroundBox, GroundPile, LonLat, SuppressionRule};
@@ -64,7 +62,7 @@ pub fn merge_sites(
     rule: SuppressionRule,
     source: &dyn SiteSource,
 ) -> Vec<Site> {
-    let mut pile = GroundPile::new(detections.iter().map(|d| d.ground).collect());
+    let mut pile = GroundPile::new(detections.len(), |i| detections[i].ground);
     let mut ids = SiteIds::default();
     let mut sites = Vec::new();
     let (mut same, mut members) = (Vec::new(), Vec::new());
@@ -88,11 +86,10 @@ pub(super) fn site_of(members: &[&Detection], source: &dyn SiteSource, ids: &mut
             *best = best.max(*score);
         }
     }
-    let scenes: BTreeSet<usize> = members.iter().map(|d| d.scene).collect();
-    let dates: BTreeSet<&str> = scenes
-        .iter()
-        .filter_map(|&s| source.scene_date(s))
-        .collect();
+    let mut scenes: Vec<usize> = members.iter().map(|d| d.scene).collect();
+    scenes.sort_unstable();
+    scenes.dedup();
+    let dates = || scenes.iter().filter_map(|&s| source.scene_date(s));
     let mut scene_ids: Vec<String> = scenes
         .iter()
         .map(|&s| source.scene_id(s).to_owned())
@@ -108,8 +105,8 @@ pub(super) fn site_of(members: &[&Detection], source: &dyn SiteSource, ids: &mut
         corners: best.corners,
         detections: members.len(),
         scenes: scene_ids,
-        first_seen: dates.first().map(|d| (*d).to_owned()),
-        last_seen: dates.last().map(|d| (*d).to_owned()),
+        first_seen: dates().min().map(str::to_owned),
+        last_seen: dates().max().map(str::to_owned),
         border: members.iter().all(|d| d.border),
         outline: None,
     }
