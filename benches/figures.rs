@@ -102,10 +102,12 @@ fn pass(model: &Model, scene: &str, keep: bool) -> Result<Pass> {
     let scaling = &model.card.scaling;
     let pipeline = Pipeline {
         workers: 1,
+        batch: 1,
         scaling: InputScaling {
             clamp: scaling.range.map(|[low, high]| (low as f32, high as f32)),
             gain: scaling.gain.iter().map(|v| *v as f32).collect(),
             bias: scaling.bias.iter().map(|v| *v as f32).collect(),
+            padding: model.card.padding,
         },
         store_score: settings.store_score as f32,
         rule: settings.nms(),
@@ -152,6 +154,7 @@ fn read(model: &str, scene: &str) -> Result<Value> {
 fn onnx_runtime(library: &str, model: &str, scene: &str, workers: usize) -> Result<Value> {
     let model = Model::load(model)?;
     let chips = pass(&model, scene, true)?.kept;
+    let content = model.content()?;
     let failed = |e: &dyn std::fmt::Display| anyhow!("ONNX Runtime: {e}");
     let environment = ort::init_from(PathBuf::from(library))
         .map_err(|e| failed(&e))?
@@ -164,7 +167,7 @@ fn onnx_runtime(library: &str, model: &str, scene: &str, workers: usize) -> Resu
             .with_intra_threads(1)?
             .with_inter_threads(1)?
             .with_intra_op_spinning(false)?
-            .commit_from_memory(&model.onnx)
+            .commit_from_memory(&content)
     };
     let next = AtomicUsize::new(0);
     let work = || -> Result<f64, ort::Error> {

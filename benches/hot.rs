@@ -91,6 +91,7 @@ fn read(criterion: &mut Criterion) -> Result<()> {
         clamp: Some((0.0, 255.0)),
         gain: vec![1.0 / 255.0; 3],
         bias: vec![0.0; 3],
+        padding: 0.0,
     };
     let transform = InputTransform::new(&scene, &scaling);
     let mut pixels = ChipPixels::default();

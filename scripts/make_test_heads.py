@@ -13,6 +13,7 @@ The files are committed; run it again only to change them.
 """
 
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ import onnx
 import onnxruntime
 import rasterio
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime import quantization
 
 OUT = Path(__file__).resolve().parent.parent / "tests" / "data" / "heads"
 
@@ -27,6 +29,10 @@ OPSET = 17
 IR_VERSION = 8
 SIDE = 64
 CELL = 8
+EDGE = 30
+"""Side of a scene that ends within a cell, smaller than the input of any model."""
+GREY = 114
+"""What Ultralytics fills images up with while it trains."""
 NAMES = ["kiln", "camp"]
 MIN_SCORE = 0.25
 ULTRALYTICS = {
@@ -239,7 +245,10 @@ def build(make, metadata, batch="batch", side=SIDE, element=TensorProto.FLOAT, q
         last = graph.nodes[-1]
         last.output[0] = "wide"
         graph.node("Cast", "wide", to=kind, out="output0")
-    sides = ["height", "width"] if side is None else [side, side]
+    if isinstance(side, tuple):
+        sides = side
+    else:
+        sides = ["height", "width"] if side is None else [side, side]
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,
@@ -255,6 +264,53 @@ def build(make, metadata, batch="batch", side=SIDE, element=TensorProto.FLOAT, q
     helper.set_model_props(model, metadata)
     onnx.checker.check_model(model)
     return model.SerializeToString(deterministic=True)
+
+
+class Chips(quantization.CalibrationDataReader):
+    """What a model is shown to find the ranges of its numbers."""
+
+    def __init__(self, images):
+        self.left = list(images)
+
+    def get_next(self):
+        """The next input, until there is none."""
+        return {"images": self.left.pop(0)} if self.left else None
+
+
+def quantized(content, image):
+    """A model with the weights and activations of its convolutions in eight bits."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [str(Path(folder, name)) for name in ("float.onnx", "bytes.onnx")]
+        Path(paths[0]).write_bytes(content)
+        quantization.quantize_static(
+            *paths,
+            # Black and white make a step of the input one of the image: none falls between two.
+            Chips([chip[None] / np.float32(255) for chip in (image, 0 * image, 0 * image + 255)]),
+            quant_format=quantization.QuantFormat.QDQ,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+            per_channel=True,
+            # Seven bits of weights: sums do not run over on processors without instructions for it.
+            reduce_range=True,
+            op_types_to_quantize=["Conv"],
+        )
+        model = onnx.load(paths[1])
+    kinds = {node.op_type for node in model.graph.node}
+    assert {"QuantizeLinear", "DequantizeLinear"} <= kinds, "nothing was quantized"
+    return model.SerializeToString(deterministic=True)
+
+
+def filled(image, sides):
+    """The upper left of an image, as a model sees a scene of that size: grey beyond its edge."""
+    whole = np.full((3, *sides), GREY, np.uint8)
+    whole[:, :EDGE, :EDGE] = image[:, :EDGE, :EDGE]
+    return whole
+
+
+def on_scene(found):
+    """Boxes whose middle lies on the small scene."""
+    middle = [np.mean(f["corners"], axis=0) for f in found]
+    return [f for f, m in zip(found, middle, strict=True) if max(m) < EDGE]
 
 
 def run(content, image, batch=1, element=np.float32):
@@ -378,6 +434,19 @@ def main():
         (OUT / f"{name}.onnx").write_bytes(content)
         expected[name] = DECODERS[decoder](run(content, image, **fed))
         print(f"{name}: {len(content)} bytes, {len(expected[name])} boxes")
+    # Eight bits throughout, not only at the input.
+    content = quantized(build(yolo_v8, detect), image)
+    (OUT / "qdq.onnx").write_bytes(content)
+    expected["qdq"] = DECODERS["yolo-v8"](run(content, image))
+    print(f"qdq: {len(content)} bytes, {len(expected['qdq'])} boxes")
+    # A scene smaller than the input, and an input that is no square.
+    whole = (SIDE, SIDE)
+    expected["edge"] = on_scene(DECODERS["yolo-v5"](run(build(yolo_v5, old), filled(image, whole))))
+    wide = (48, SIDE)
+    content = build(yolo_obb, oriented | {"imgsz": str(list(wide))}, side=wide)
+    (OUT / "wide.onnx").write_bytes(content)
+    expected["wide"] = on_scene(DECODERS["yolo-obb"](run(content, filled(image, wide))))
+    print(f"edge: {len(expected['edge'])} boxes, wide: {len(expected['wide'])}")
     content = build(mask, field, side=None)
     (OUT / "mask.onnx").write_bytes(content)
     expected["mask"] = areas(run(content, image))

@@ -1,4 +1,5 @@
-//! The pixels of a chip, as a model wants them: planes first, scaled, empty pixels at zero.
+//! The pixels of a chip, as a model wants them: planes first, scaled, empty pixels at zero, and beyond the edge of the
+//! scene whatever the model was trained with there.
 //!
 //! Two steps, on two threads. A [`ChipReader`] reads a *strip*, neighbouring chips of one row together, as it is
 //! stored. An [`InputTransform`] cuts one chip out of it: type, scale, range and layout in one pass over the
@@ -18,12 +19,15 @@ pub struct InputScaling {
     pub gain: Vec<f32>,
     /// Term per band.
     pub bias: Vec<f32>,
+    /// What lies beyond the edge of a scene, in the model's input.
+    pub padding: f32,
 }
 
 /// A chip as a model sees it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChipPixels {
-    /// Bands × rows × columns, in the model's input units; 0 where nothing was measured.
+    /// Bands × rows × columns, in the model's input units; 0 where nothing was measured, and the model's padding
+    /// beyond the edge of the scene.
     pub data: Array3<f32>,
     /// 1 where a pixel was measured, row by row.
     pub valid: Vec<u8>,
@@ -159,6 +163,9 @@ impl BandTransform {
 #[derive(Debug, Clone, PartialEq)]
 pub struct InputTransform {
     bands: Vec<BandTransform>,
+    padding: f32,
+    /// Columns and rows of the scene.
+    scene_size: (usize, usize),
 }
 
 impl InputTransform {
@@ -181,6 +188,8 @@ impl InputTransform {
                     bias,
                 })
                 .collect(),
+            padding: scaling.padding,
+            scene_size: (scene.width, scene.height),
         }
     }
 
@@ -200,33 +209,47 @@ impl InputTransform {
         } else {
             (0, 0)
         };
+        let in_scene = self.in_scene(chip);
         match &strip.samples {
-            Samples::U8(values) => self.cut_samples(values, strip, origin, into),
-            Samples::U16(values) => self.cut_samples(values, strip, origin, into),
-            Samples::I16(values) => self.cut_samples(values, strip, origin, into),
-            Samples::F32(values) => self.cut_samples(values, strip, origin, into),
+            Samples::U8(values) => self.cut_samples(values, strip, (origin, in_scene), into),
+            Samples::U16(values) => self.cut_samples(values, strip, (origin, in_scene), into),
+            Samples::I16(values) => self.cut_samples(values, strip, (origin, in_scene), into),
+            Samples::F32(values) => self.cut_samples(values, strip, (origin, in_scene), into),
         }
+    }
+
+    /// Columns and rows of a chip that begin within the scene.
+    fn in_scene(&self, chip: &Chip) -> (usize, usize) {
+        let along = |start: f64, scale: f64, pixels: usize, length: usize| {
+            let begun = ((length as f64 - start) / scale - SLACK).ceil().max(0.0);
+            (begun as usize).min(pixels)
+        };
+        let (window, size) = (&chip.window, chip.size);
+        (
+            along(window.x, chip.scale.0, size.0, self.scene_size.0),
+            along(window.y, chip.scale.1, size.1, self.scene_size.1),
+        )
     }
 
     fn cut_samples<T: Number>(
         &self,
         values: &[T],
         strip: &StoredPixels,
-        origin: (usize, usize),
+        (origin, in_scene): ((usize, usize), (usize, usize)),
         into: &mut ChipPixels,
     ) {
         let (_, rows, columns) = into.data.dim();
         let (strip_columns, strip_rows) = strip.size;
         let plane_size = strip_columns * strip_rows;
         let inside = (
-            columns.min(strip_columns.saturating_sub(origin.0)),
-            rows.min(strip_rows.saturating_sub(origin.1)),
+            in_scene.0.min(strip_columns.saturating_sub(origin.0)),
+            in_scene.1.min(strip_rows.saturating_sub(origin.1)),
         );
         let Some(data) = into.data.as_slice_mut() else {
             return;
         };
         if inside != (columns, rows) {
-            data.fill(0.0);
+            data.fill(self.padding);
             into.valid.fill(0);
         }
         let mut complete = inside == (columns, rows);
@@ -304,12 +327,13 @@ number!(u16, false);
 number!(i16, false);
 number!(f32, true);
 
+/// Rounding in start + count × scale must not push a window over the edge; in model pixels.
+const SLACK: f64 = 1e-6;
+
 /// Cuts an axis of `count` model pixels, `scale` scene pixels each, into the part inside the scene and,
 /// where the scene ends within a model pixel, that last pixel on its own (GDAL takes no window that
 /// reaches past the raster, and leaving the rest out would leave scene pixels unseen).
 fn segments(start: f64, scale: f64, count: usize, scene_length: f64) -> Vec<Segment> {
-    // Rounding in start + count × scale must not push the window over the edge.
-    const SLACK: f64 = 1e-6;
     let inside = (((scene_length - start) / scale + SLACK).floor().max(0.0) as usize).min(count);
     let mut parts = Vec::with_capacity(2);
     let end = start + inside as f64 * scale;
@@ -365,6 +389,8 @@ mod tests {
         };
         InputTransform {
             bands: vec![band; bands],
+            padding: -7.0,
+            scene_size: (15, 22),
         }
     }
 
@@ -416,7 +442,15 @@ mod tests {
         let expected = [30.0, 40.0, 80.0, 90.0].map(value);
         assert_eq!(pixels.data.dim(), (2, 2, 3));
         let plane: Vec<f32> = pixels.data.iter().take(6).copied().collect();
-        let cut = [expected[0], expected[1], 0.0, expected[2], expected[3], 0.0];
+        let edge = -7.0;
+        let cut = [
+            expected[0],
+            expected[1],
+            edge,
+            expected[2],
+            expected[3],
+            edge,
+        ];
         assert_eq!(plane, cut);
         assert_eq!(pixels.valid, [1, 1, 0, 1, 1, 0]);
         assert!(!pixels.complete);
@@ -425,6 +459,21 @@ mod tests {
         assert_eq!(pixels.valid, [0, 1, 1, 1, 1, 1]);
         assert_eq!(pixels.data[[0, 0, 0]], 0.0);
         assert_eq!(pixels.data[[1, 1, 1]], value(100.0));
+    }
+
+    #[test]
+    fn a_resampled_chip_is_padded_beyond_the_scene_and_empty_within() {
+        // Three scene pixels a model pixel: of five columns two begin in the scene, of two rows one.
+        let mut chip = chip(10.0, 20.0, (5, 2));
+        chip.scale = (3.0, 3.0);
+        let mut pixels = ChipPixels::default();
+        let mut stored = strip(Samples::F32(vec![4.0; 10]), EmptyPixels::Masked);
+        stored.mask = vec![1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        transform(1).cut(&chip, &stored, &mut pixels);
+        let value = (4.0 * 0.5 + 1.0) * 0.1 - 1.0;
+        let row: Vec<f32> = pixels.data.iter().take(6).copied().collect();
+        assert_eq!(row, [value, 0.0, -7.0, -7.0, -7.0, -7.0]);
+        assert_eq!(pixels.valid, stored.mask);
     }
 
     #[test]

@@ -98,6 +98,9 @@ pub(super) struct ScanArgs {
     /// Workers, each with one thread [default: one per core]
     #[arg(short, long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024))]
     workers: Option<usize>,
+    /// Chips that go through the model together, where it takes several: pays on devices other than the processor
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=256), default_value_t = 1)]
+    batch: usize,
     /// Draw a picture of each scene with its detections
     #[arg(long)]
     overview: bool,
@@ -193,6 +196,7 @@ pub(super) fn run(args: &ScanArgs, common: &Common) -> anyhow::Result<ExitStatus
         out: args.out.clone(),
         workers,
         device: args.device,
+        batch: args.batch,
         existing: match (args.fresh, args.rewrite) {
             (true, _) => Existing::StartOver,
             (_, true) => Existing::RewriteLayers,

@@ -9,17 +9,13 @@ use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
-use thiserror::Error;
 
 use super::chip_set::ChipSet;
-use super::outcome::{CELLS, Cell, ChipOutcome, RawDetection, Verdict};
-use crate::chip::CloudCover;
-use crate::geometry::{OrientedBox, PixelArea, PixelPoint};
-use crate::scene::CloudClass;
+use super::ledger_error::{LedgerError, SCHEMA_VERSION};
+use super::ledger_rows::{insert, read_detections};
+use super::outcome::{CELLS, Cell, ChipOutcome, RawDetection};
 
 const SCHEMA: &str = include_str!("schema.sql");
-/// Kept in SQLite's `user_version`.
-const SCHEMA_VERSION: i64 = 2;
 /// "kiln" in SQLite's `application_id`: tells a ledger from any other database.
 const APPLICATION_ID: i64 = 0x6b69_6c6e;
 
@@ -27,103 +23,6 @@ const APPLICATION_ID: i64 = 0x6b69_6c6e;
 const BATCH_CHIPS: usize = 256;
 /// … or is this old.
 const BATCH_AGE: Duration = Duration::from_millis(500);
-
-/// Why the ledger cannot be used.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum LedgerError {
-    /// SQLite failed.
-    #[error("ledger `{path}`: {source}; {}", remedy(source))]
-    Sqlite {
-        /// The file.
-        path: String,
-        /// SQLite's reason.
-        #[source]
-        source: rusqlite::Error,
-    },
-    /// No room left.
-    #[error(
-        "ledger `{path}` cannot grow, the disk is full: make room and give the same command again, it goes on from there"
-    )]
-    Full {
-        /// The file.
-        path: String,
-    },
-    /// Deleted or moved under the scan.
-    #[error(
-        "ledger `{path}` is gone, it was deleted or moved while it was in use: put it back, or give the same command again to start over"
-    )]
-    Gone {
-        /// The file.
-        path: String,
-    },
-    /// Some other file is in its place.
-    #[error("`{path}` is not a ledger of kilnsight: choose another `--out`, or move the file away")]
-    Foreign {
-        /// The file.
-        path: String,
-    },
-    /// Written by another version.
-    #[error(
-        "ledger `{path}` has format {found}, this version reads {SCHEMA_VERSION}: scan again with `--fresh`, or use the version that wrote it"
-    )]
-    Version {
-        /// The file.
-        path: String,
-        /// Format of the file.
-        found: i64,
-    },
-    /// A row that cannot have been written by this program.
-    #[error("ledger `{path}` is damaged: {what}; scan again with `--fresh`")]
-    Damaged {
-        /// The file.
-        path: String,
-        /// What is wrong.
-        what: String,
-    },
-}
-
-/// What to do when SQLite fails.
-fn remedy(source: &rusqlite::Error) -> &'static str {
-    use rusqlite::ErrorCode::{
-        CannotOpen, DatabaseBusy, DatabaseLocked, PermissionDenied, ReadOnly, SystemIoFailure,
-    };
-    match source.sqlite_error_code() {
-        Some(DatabaseBusy | DatabaseLocked) => {
-            "another program is using it: close that one, then give the same command again"
-        }
-        Some(CannotOpen) => "make sure that its folder is there and can be written to",
-        Some(PermissionDenied | ReadOnly) => "change its permissions, or choose another folder",
-        Some(SystemIoFailure) => {
-            "the disk or the network drive fails: mend that, then give the same command again"
-        }
-        _ => "give the same command again",
-    }
-}
-
-impl LedgerError {
-    fn of(path: &Path, source: rusqlite::Error) -> Self {
-        let path = path.display().to_string();
-        match source.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::NotADatabase) => Self::Foreign { path },
-            Some(rusqlite::ErrorCode::DiskFull) => Self::Full { path },
-            Some(rusqlite::ErrorCode::DatabaseCorrupt) => Self::Damaged {
-                path,
-                what: "a part is missing or was overwritten".to_owned(),
-            },
-            _ => Self::Sqlite { path, source },
-        }
-    }
-
-    /// Whether trying again later may help: another process holds the file, or its disk is away.
-    pub fn is_passing(&self) -> bool {
-        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, SystemIoFailure};
-        matches!(self, Self::Sqlite { source, .. } if matches!(
-            source.sqlite_error_code(),
-            Some(DatabaseBusy | DatabaseLocked | SystemIoFailure)
-        ))
-    }
-}
 
 /// How a chip ended, as recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -150,10 +49,6 @@ pub struct ChipRecord {
     /// Why it failed.
     pub reason: Option<String>,
 }
-
-/// A row of the detection table: chip, order, the detection without what stands in JSON, and that: class scores,
-/// type scores, outline.
-type DetectionRow = (usize, usize, RawDetection, [String; 2], Option<String>);
 
 /// The ledger of one run.
 pub struct Ledger {
@@ -434,52 +329,11 @@ impl Ledger {
         scene: usize,
         min_score: f64,
     ) -> Result<Vec<(usize, usize, RawDetection)>, LedgerError> {
-        let rows: Vec<DetectionRow> = self.sql(|c| {
-            let mut statement = c.prepare(
-                "SELECT chip, n, class, score, x, y, length, width, angle, border, class_scores, type_scores, cloud, cloud_class, outline
-                 FROM detection WHERE scene = ?1 AND score >= ?2 ORDER BY chip, n",
-            )?;
-            statement
-                .query_map(params![scene as i64, min_score], |row| {
-                    let detection = RawDetection {
-                        class: row.get::<_, i64>(2)? as usize,
-                        score: row.get::<_, f64>(3)? as f32,
-                        shape: OrientedBox {
-                            center: PixelPoint::new(row.get(4)?, row.get(5)?),
-                            length: row.get(6)?,
-                            width: row.get(7)?,
-                            angle: row.get(8)?,
-                        },
-                        border: row.get(9)?,
-                        cloud: cloud_cover(row.get(12)?, row.get_ref(13)?.as_str_or_null()?),
-                        class_scores: Vec::new(),
-                        type_scores: Vec::new(),
-                        outline: None,
-                    };
-                    let (chip, n) = (row.get::<_, i64>(0)? as usize, row.get::<_, i64>(1)? as usize);
-                    Ok((chip, n, detection, [row.get(10)?, row.get(11)?], row.get(14)?))
-                })?
-                .collect()
-        })?;
-        rows.into_iter()
-            .map(
-                |(chip, n, mut detection, [class_scores, type_scores], outline)| {
-                    let parse = |text: &str| -> Result<Vec<f32>, LedgerError> {
-                        serde_json::from_str(text)
-                            .map_err(|e| self.damaged(format!("scores `{text}`: {e}")))
-                    };
-                    detection.class_scores = parse(&class_scores)?;
-                    detection.type_scores = parse(&type_scores)?;
-                    if let Some(text) = outline {
-                        let rings: Option<Vec<Vec<[f64; 2]>>> = serde_json::from_str(&text).ok();
-                        let outline = rings.and_then(|rings| PixelArea::from_rings(&rings));
-                        detection.outline =
-                            Some(outline.ok_or_else(|| self.damaged(format!("outline `{text}`")))?);
-                    }
-                    Ok((chip, n, detection))
-                },
-            )
-            .collect()
+        let rows = self.sql(|c| read_detections(c, scene, min_score))?;
+        let whole = rows
+            .into_iter()
+            .map(|row| row.whole().map_err(|what| self.damaged(what)));
+        whole.collect()
     }
 
     /// Number of detections stored, whatever their score.
@@ -501,71 +355,6 @@ impl Drop for Ledger {
             tracing::warn!(ledger = %self.path.display(), "the last chips could not be recorded");
         }
     }
-}
-
-fn insert(connection: &Connection, outcome: &ChipOutcome) -> rusqlite::Result<()> {
-    let (scene, chip) = (outcome.scene as i64, outcome.chip as i64);
-    let (status, cells, reason) = match &outcome.verdict {
-        Verdict::Scanned { cells, .. } => ("scanned", cells.as_ref(), None),
-        Verdict::Nodata => ("nodata", None, None),
-        Verdict::Cloud { cells } => ("cloud", cells.as_ref(), None),
-        Verdict::Failed(reason) => ("failed", None, Some(reason.as_str())),
-    };
-    let cells: Option<Vec<u8>> = cells.map(|cells| cells.iter().map(|c| c.code()).collect());
-    connection
-        .prepare_cached("INSERT OR REPLACE INTO chip (scene, chip, status, cells, reason) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![scene, chip, status, cells, reason])?;
-    let Verdict::Scanned { detections, .. } = &outcome.verdict else {
-        return Ok(());
-    };
-    let mut statement = connection.prepare_cached(
-        "INSERT OR REPLACE INTO detection
-         (scene, chip, n, class, score, x, y, length, width, angle, border, class_scores, type_scores, cloud, cloud_class, outline)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-    )?;
-    for (n, d) in detections.iter().enumerate() {
-        statement.execute(params![
-            scene,
-            chip,
-            n as i64,
-            d.class as i64,
-            f64::from(d.score),
-            d.shape.center.x,
-            d.shape.center.y,
-            d.shape.length,
-            d.shape.width,
-            d.shape.angle,
-            d.border,
-            scores_json(&d.class_scores),
-            scores_json(&d.type_scores),
-            d.cloud.map(|cover| cover.share),
-            d.cloud.and_then(|cover| cover.class).map(CloudClass::name),
-            d.outline.as_ref().map(outline_json),
-        ])?;
-    }
-    Ok(())
-}
-
-fn cloud_cover(share: Option<f64>, class: Option<&str>) -> Option<CloudCover> {
-    share.map(|share| CloudCover {
-        share,
-        class: class.and_then(CloudClass::of_name),
-    })
-}
-
-fn outline_json(outline: &PixelArea) -> String {
-    serde_json::Value::from(
-        outline
-            .rings()
-            .into_iter()
-            .map(|ring| ring.into_iter().map(Vec::from).collect::<Vec<_>>())
-            .collect::<Vec<_>>(),
-    )
-    .to_string()
-}
-
-fn scores_json(scores: &[f32]) -> String {
-    serde_json::Value::from(scores.to_vec()).to_string()
 }
 
 #[cfg(test)]

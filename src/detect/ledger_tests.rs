@@ -1,4 +1,8 @@
 use super::*;
+use crate::chip::CloudCover;
+use crate::detect::Verdict;
+use crate::geometry::{OrientedBox, PixelPoint};
+use crate::scene::CloudClass;
 
 fn outcome(chip: usize, score: f32) -> ChipOutcome {
     ChipOutcome {

@@ -2,26 +2,26 @@
 //!
 //! Reading, inference and recording overlap. Readers fill strips (see [`strips`](super::strips)) into a fixed number
 //! of buffers, which come back when the last chip was cut out of them: that, and not the size of a scene, bounds
-//! the memory. Each worker has a detector of its own (one ONNX session, one thread) and one chip. Chips finish in
-//! any order; the ledger is keyed by chip, so the order does not show.
+//! the memory. Each worker has a detector of its own (one ONNX session, one thread) and one chip, or
+//! as many as go through it together. Chips finish in any order; the ledger is keyed by chip, so the order does not
+//! show.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{bounded, unbounded};
 use thiserror::Error;
 
-use super::buffers::{Buffers, Filled};
-use super::chip_set::ChipSet;
-use super::outcome::{ChipOutcome, Ownership, Verdict, report, view_core};
-use super::strips::{Place, Strip, Strips, block_cache_bytes};
-use crate::chip::{
-    Chip, ChipClouds, ChipPixels, ChipPlan, ChipReader, InputScaling, InputTransform, SceneArea,
-};
-use crate::geometry::SuppressionRule;
+use super::buffers::Buffers;
+use super::outcome::ChipOutcome;
+use super::planned::PlannedScene;
+use super::reader::read;
+use super::shared::{Pipeline, ReadChip, Shared};
+use super::strips::{Strips, block_cache_bytes};
+use super::worker::infer;
+use crate::chip::InputTransform;
 use crate::model::Detector;
-use crate::scene::{CloudReader, Scene, SceneError};
 
 /// Outcomes that wait for the ledger, for each worker.
 const OUTCOMES_PER_WORKER: usize = 2;
@@ -29,28 +29,6 @@ const OUTCOMES_PER_WORKER: usize = 2;
 const CHIPS_PER_WORKER: usize = 2;
 /// Workers that one reader can feed: inference takes many times as long as reading.
 const WORKERS_PER_READER: usize = 8;
-
-/// A scene with its chips.
-#[derive(Debug, Clone)]
-pub struct PlannedScene {
-    /// The scene.
-    pub scene: Scene,
-    /// Its chips.
-    pub plan: ChipPlan,
-    /// The area of interest in its pixels, shared by scenes of one grid; `None`: all of it.
-    pub area: Option<Arc<SceneArea>>,
-    /// Chips that need no look.
-    pub finished: ChipSet,
-}
-
-impl PlannedScene {
-    /// Whether a chip lies in the area of interest.
-    pub fn is_wanted(&self, chip: &Chip) -> bool {
-        self.area
-            .as_ref()
-            .is_none_or(|area| area.touches(&chip.core))
-    }
-}
 
 /// Why a scan stopped early.
 #[derive(Debug, Error)]
@@ -66,84 +44,6 @@ pub enum PipelineError<S> {
         "a worker stopped unexpectedly: this is a defect, please report it with the scene's size, CRS and model"
     )]
     Defect,
-}
-
-/// How chips are put through a model.
-#[derive(Debug, Clone)]
-pub struct Pipeline {
-    /// Number of workers, each with a detector of its own.
-    pub workers: usize,
-    /// From stored values to the model's input.
-    pub scaling: InputScaling,
-    /// Boxes below this score are not kept at all.
-    pub store_score: f32,
-    /// Suppression within a chip.
-    pub rule: SuppressionRule,
-    /// Overlap of chips in model pixels.
-    pub overlap_px: f64,
-    /// A chip with a larger share of its core under cloud is not shown to the model.
-    pub max_cloud: f64,
-}
-
-struct ReadChip {
-    scene: usize,
-    chip: Chip,
-    /// What was read, or why there is nothing.
-    read: Result<Read, String>,
-}
-
-/// A chip as read.
-struct Read {
-    /// The strip that its pixels are in.
-    strip: Arc<Filled>,
-    /// The clouds over it, where the scene has a mask.
-    clouds: Option<ChipClouds>,
-}
-
-/// The open files of one scene.
-struct SceneFiles {
-    chips: ChipReader,
-    clouds: Option<CloudReader>,
-}
-
-impl SceneFiles {
-    fn open(scene: &Scene) -> Result<Self, SceneError> {
-        Ok(Self {
-            chips: ChipReader::open(scene)?,
-            clouds: CloudReader::open(scene)?,
-        })
-    }
-
-    fn clouds(&mut self, chip: &Chip) -> Result<Option<ChipClouds>, SceneError> {
-        (self.clouds.as_mut())
-            .map(|mask| ChipClouds::read(mask, chip))
-            .transpose()
-    }
-}
-
-/// What all threads of a scan share.
-struct Shared<'a> {
-    scenes: &'a [PlannedScene],
-    /// From the stored pixels of each scene to the model's input.
-    transforms: Vec<InputTransform>,
-    strips: Strips<'a>,
-    buffers: Buffers,
-    /// Raised by the user.
-    stop: &'a AtomicBool,
-    /// Raised when there is no point in going on.
-    abort: AtomicBool,
-    /// Raised when a chip was left out because of either.
-    cut_short: AtomicBool,
-}
-
-impl Shared<'_> {
-    fn going(&self) -> bool {
-        !self.stop.load(Ordering::Relaxed) && !self.abort.load(Ordering::Relaxed)
-    }
-
-    fn leave_out(&self) {
-        self.cut_short.store(true, Ordering::Relaxed);
-    }
 }
 
 impl Pipeline {
@@ -164,7 +64,9 @@ impl Pipeline {
                 .iter()
                 .map(|planned| InputTransform::new(&planned.scene, &self.scaling))
                 .collect(),
-            buffers: Buffers::new(strips.in_flight(readers, workers * CHIPS_PER_WORKER)),
+            buffers: Buffers::new(
+                strips.in_flight(readers, workers * CHIPS_PER_WORKER.max(self.batch)),
+            ),
             strips,
             stop,
             abort: AtomicBool::new(false),
@@ -176,7 +78,8 @@ impl Pipeline {
         let outcome = thread::scope(|scope| {
             // Bounded by the buffers that the chips in it refer to.
             let (to_workers, from_readers) = unbounded::<ReadChip>();
-            let (to_sink, from_workers) = bounded::<ChipOutcome>(workers * OUTCOMES_PER_WORKER);
+            let (to_sink, from_workers) =
+                bounded::<ChipOutcome>(workers * OUTCOMES_PER_WORKER.max(self.batch));
             let mut threads = Vec::new();
             for _ in 0..readers {
                 let to_workers = to_workers.clone();
@@ -187,7 +90,7 @@ impl Pipeline {
                 let detector_error = &detector_error;
                 threads.push(scope.spawn(move || match make_detector() {
                     Ok(mut detector) => {
-                        self.infer(shared, detector.as_mut(), &from_readers, &to_sink);
+                        infer(self, shared, detector.as_mut(), &from_readers, &to_sink);
                     }
                     Err(reason) => {
                         shared.abort.store(true, Ordering::Relaxed);
@@ -241,126 +144,4 @@ impl Pipeline {
     pub fn block_cache_bytes(&self, scenes: &[PlannedScene]) -> u64 {
         block_cache_bytes(scenes, self.readers())
     }
-
-    fn infer(
-        &self,
-        shared: &Shared<'_>,
-        detector: &mut dyn Detector,
-        from_readers: &Receiver<ReadChip>,
-        to_sink: &Sender<ChipOutcome>,
-    ) {
-        let mut pixels = ChipPixels::default();
-        for ReadChip { scene, chip, read } in from_readers {
-            if !shared.going() {
-                shared.leave_out();
-                continue;
-            }
-            let verdict = match read {
-                Err(reason) => Verdict::Failed(reason),
-                Ok(Read { strip, clouds }) => {
-                    shared.transforms[scene].cut(&chip, &strip, &mut pixels);
-                    // The buffer is wanted for the next strip, and inference takes long.
-                    drop(strip);
-                    let planned = &shared.scenes[scene];
-                    self.look(planned, &chip, &pixels, clouds.as_ref(), detector)
-                }
-            };
-            let outcome = ChipOutcome {
-                scene,
-                chip: chip.index,
-                verdict,
-            };
-            if to_sink.send(outcome).is_err() {
-                shared.leave_out();
-                return;
-            }
-        }
-    }
-
-    /// What becomes of a chip: nothing to see in its core, or what the model sees.
-    fn look(
-        &self,
-        planned: &PlannedScene,
-        chip: &Chip,
-        pixels: &ChipPixels,
-        clouds: Option<&ChipClouds>,
-        detector: &mut dyn Detector,
-    ) -> Verdict {
-        let core = view_core(chip, pixels, clouds);
-        if !core.any_measured {
-            return Verdict::Nodata;
-        }
-        if core.cloud_share > self.max_cloud {
-            return Verdict::Cloud { cells: core.cells };
-        }
-        match detector.detect(pixels.data.view(), self.store_score) {
-            Err(error) => Verdict::Failed(error.to_string()),
-            Ok(boxes) => {
-                let ownership = Ownership {
-                    scene_size: (planned.scene.width as f64, planned.scene.height as f64),
-                    overlap_px: self.overlap_px,
-                    area: planned.area.as_deref(),
-                };
-                Verdict::Scanned {
-                    detections: report(chip, pixels, clouds, boxes, self.rule, ownership),
-                    cells: core.cells,
-                }
-            }
-        }
-    }
-}
-
-/// A reader: strips of its lane one after the other, with open files of its own for each scene.
-fn read(shared: &Shared<'_>, to_workers: &Sender<ReadChip>) {
-    let mut place = Place::default();
-    let mut open: Option<(usize, Result<SceneFiles, String>)> = None;
-    while let Some(Strip { scene, chips }) = shared.strips.next(&mut place) {
-        if open.as_ref().is_none_or(|(number, _)| *number != scene) {
-            let files = SceneFiles::open(&shared.scenes[scene].scene);
-            open = Some((scene, files.map_err(|e| e.to_string())));
-        }
-        let sent = match &mut open {
-            Some((_, Ok(files))) => send_strip(shared, files, scene, &chips, to_workers),
-            Some((_, Err(reason))) => chips.iter().all(|&chip| {
-                let read = Err(reason.clone());
-                to_workers.send(ReadChip { scene, chip, read }).is_ok()
-            }),
-            None => false,
-        };
-        if !sent {
-            shared.leave_out();
-            return;
-        }
-    }
-}
-
-/// Reads a strip and hands its chips to the workers. Where it cannot be read as a whole, each chip is read on its
-/// own: damage in one place must not cost its neighbours. Returns `false` when the scan stops.
-fn send_strip(
-    shared: &Shared<'_>,
-    files: &mut SceneFiles,
-    scene: usize,
-    chips: &[Chip],
-    to_workers: &Sender<ReadChip>,
-) -> bool {
-    let Some(mut buffer) = shared.buffers.take(&|| shared.going()) else {
-        return false;
-    };
-    let strip = match files.chips.read(chips, &mut buffer) {
-        Ok(()) => Ok(Arc::new(buffer)),
-        Err(_) if chips.len() > 1 => {
-            drop(buffer);
-            return chips
-                .chunks(1)
-                .all(|chip| send_strip(shared, files, scene, chip, to_workers));
-        }
-        Err(error) => Err(error.to_string()),
-    };
-    chips.iter().all(|&chip| {
-        let read = strip.clone().and_then(|strip| {
-            let clouds = files.clouds(&chip).map_err(|e| e.to_string())?;
-            Ok(Read { strip, clouds })
-        });
-        to_workers.send(ReadChip { scene, chip, read }).is_ok()
-    })
 }

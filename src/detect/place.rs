@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::areas;
 use super::outcome::RawDetection;
-use super::pipeline::PlannedScene;
+use super::planned::PlannedScene;
 use crate::chip::{Chip, CloudCover};
 use crate::geometry::{
     GroundArea, GroundBox, LonLat, PixelPoint, SuppressionRule, azimuth_deg, distance_m,
@@ -109,7 +109,7 @@ pub fn scene_detections(
 ) -> Result<Vec<Detection>, PlaceError> {
     if let Some(rule) = rules.areas {
         let mut areas = place_areas(number, planned, raw, rule, rules.min_score)?;
-        areas.sort_by(place_order);
+        areas.sort_unstable_by(place_order);
         return Ok(areas);
     }
     let placed = place_scene(number, planned, &raw)?;
@@ -287,7 +287,7 @@ pub fn place_order(a: &Detection, b: &Detection) -> Ordering {
 
 /// Brings detections into [`place_order`] and keeps the best of those that show the same thing.
 fn suppress_detections(mut detections: Vec<Detection>, rule: SuppressionRule) -> Vec<Detection> {
-    detections.sort_by(place_order);
+    detections.sort_unstable_by(place_order);
     let boxes: Vec<GroundBox> = detections.iter().map(|d| d.ground).collect();
     let mut kept = suppress_ground(&boxes, rule).into_iter().peekable();
     let mut position = 0;

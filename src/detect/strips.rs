@@ -8,7 +8,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::pipeline::PlannedScene;
+use super::planned::PlannedScene;
 use crate::chip::Chip;
 
 /// Scenes are divided into panels so that neither the pixels of a strip nor a row of blocks take more than this.

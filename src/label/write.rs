@@ -129,6 +129,7 @@ impl Cutter {
                 clamp: Some((low as f32, high as f32)),
                 gain: vec![gain as f32; card.bands.len()],
                 bias: vec![(-low * gain) as f32; card.bands.len()],
+                padding: 0.0,
             },
             open: None,
             stored: StoredPixels::default(),

@@ -6,7 +6,18 @@ use super::{ChipBox, DetectError};
 use crate::geometry::OrientedBox;
 
 /// Rounding may take a probability this far above one.
-pub(super) const PROBABILITY_SLACK: f32 = 1e-3;
+const PROBABILITY_SLACK: f32 = 1e-3;
+
+/// Refuses scores that are no probabilities, by the highest of them: logits, mostly.
+pub(super) fn refuse_logits(output: &str, highest: f32) -> Result<(), DetectError> {
+    if highest > 1.0 + PROBABILITY_SLACK {
+        return Err(DetectError::NotProbabilities {
+            output: output.to_owned(),
+            highest,
+        });
+    }
+    Ok(())
+}
 
 /// A candidate that is kept.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,12 +62,7 @@ impl Scores<'_> {
             }
         }
         let highest = kept.iter().map(|r| r.score).fold(0.0, f32::max);
-        if highest > 1.0 + PROBABILITY_SLACK {
-            return Err(DetectError::NotProbabilities {
-                output: self.output.to_owned(),
-                highest,
-            });
-        }
+        refuse_logits(self.output, highest)?;
         Ok(kept)
     }
 
@@ -93,6 +99,23 @@ impl Scores<'_> {
                 })
             })
             .collect()
+    }
+
+    /// Boxes scoring at least `min_score` of a table (attributes × candidates) that begins with centre x, y, width and
+    /// height; the row `angle`, where there is one, holds the direction of the width.
+    pub(super) fn boxes(
+        &self,
+        attributes: &ArrayView2<'_, f32>,
+        angle: Option<usize>,
+        min_score: f32,
+    ) -> Result<Vec<ChipBox>, DetectError> {
+        let ranked = self.ranked(min_score)?.into_iter();
+        let boxes = ranked.filter_map(|r| {
+            let at = |row: usize| attributes[[row, r.anchor]];
+            let shape = turned((at(0), at(1)), at(2), at(3), angle.map_or(0.0, at));
+            self.chip_box(r, shape)
+        });
+        Ok(boxes.collect())
     }
 
     /// The box of a candidate; `None` where its shape is none.

@@ -6,7 +6,7 @@
 use geo::coord;
 use ndarray::ArrayView1;
 
-use super::anchors::PROBABILITY_SLACK;
+use super::anchors::refuse_logits;
 use super::{Activation, AreaPart, AreaRule, ChipBox, DetectError, Outputs, TensorInfo};
 use crate::geometry::PixelArea;
 
@@ -77,12 +77,7 @@ impl ClassifierHead {
         let Some((class, score)) = best.filter(|(_, score)| *score >= min_score) else {
             return Ok(Vec::new());
         };
-        if score > 1.0 + PROBABILITY_SLACK {
-            return Err(DetectError::NotProbabilities {
-                output: name.to_owned(),
-                highest: score,
-            });
-        }
+        refuse_logits(name, score)?;
         let end = coord! { x: size.0 as f64, y: size.1 as f64 };
         let outline = PixelArea {
             polygon: geo::Rect::new(coord! { x: 0.0, y: 0.0 }, end).to_polygon(),

@@ -5,11 +5,13 @@
 //! | batch × boxes × 6 | left, upper, right, lower edge; score; class |
 //! | batch × boxes × 7 | centre x, y, width, height; score; class; direction of the width in radians, from +x towards +y |
 //!
-//! In pixels of the input. Rows that hold no box have score 0.
+//! In pixels of the input. Rows that hold no box have score 0. The order of the seven numbers is that of Ultralytics'
+//! oriented end-to-end head, seen on an export of `yolo26n-obb`
+//! (github.com/ultralytics/ultralytics, issue 24481).
 
 use ndarray::{ArrayView1, ArrayView2};
 
-use super::anchors::{PROBABILITY_SLACK, turned, upright};
+use super::anchors::{refuse_logits, turned, upright};
 use super::{ChipBox, DetectError, Outputs, TensorInfo};
 use crate::geometry::OrientedBox;
 
@@ -60,12 +62,7 @@ impl End2EndHead {
             if !(score >= min_score && score.is_finite() && class.is_finite()) {
                 continue;
             }
-            if score > 1.0 + PROBABILITY_SLACK {
-                return Err(DetectError::NotProbabilities {
-                    output: name.to_owned(),
-                    highest: score,
-                });
-            }
+            refuse_logits(name, score)?;
             if class < 0.0 || class.round() as usize >= self.classes {
                 return Err(DetectError::Class {
                     output: name.to_owned(),

@@ -6,7 +6,7 @@
 
 use ndarray::{ArrayView3, Axis};
 
-use super::anchors::PROBABILITY_SLACK;
+use super::anchors::refuse_logits;
 use super::{Activation, AreaPart, AreaRule, ChipBox, DetectError, Outputs, TensorInfo};
 use crate::geometry::{NO_LABEL, PixelArea, trace_regions};
 
@@ -154,12 +154,7 @@ impl MaskHead {
                 NO_LABEL
             });
         }
-        if highest > 1.0 + PROBABILITY_SLACK {
-            return Err(DetectError::NotProbabilities {
-                output: output.to_owned(),
-                highest,
-            });
-        }
+        refuse_logits(output, highest)?;
         Ok(labels)
     }
 }

@@ -13,8 +13,11 @@ mod anchors;
 mod calibration;
 mod card;
 mod card_head;
+mod card_input;
+mod card_keys;
 mod center;
 mod classifier;
+mod detector;
 mod detr;
 mod device;
 mod end2end;
@@ -42,6 +45,7 @@ pub use calibration::Calibration;
 pub use card::{CardError, ModelCard, Stretch, ValueScaling};
 pub use center::{CenterHead, CenterOutputs};
 pub use classifier::ClassifierHead;
+pub use detector::OnnxDetector;
 pub use detr::DetrHead;
 pub use device::Device;
 pub use end2end::End2EndHead;
@@ -51,7 +55,7 @@ pub use metadata::{MetadataError, Told};
 pub use outputs::Outputs;
 pub use reference::{Reference, ReferenceError};
 pub use runtime::{RuntimeError, RuntimeInfo, runtime_info};
-pub use session::{OnnxDetector, SessionError};
+pub use session::SessionError;
 pub use tensor::TensorInfo;
 pub use yolo::YoloHead;
 pub use yolo_obb::YoloObbHead;
@@ -151,6 +155,18 @@ pub trait Detector: Send {
         chip: ArrayView3<'_, f32>,
         min_score: f32,
     ) -> Result<Vec<ChipBox>, DetectError>;
+
+    /// The same for several chips of one size: what was found in each, in their order.
+    fn detect_all(
+        &mut self,
+        chips: &[ArrayView3<'_, f32>],
+        min_score: f32,
+    ) -> Vec<Result<Vec<ChipBox>, DetectError>> {
+        chips
+            .iter()
+            .map(|chip| self.detect(chip.view(), min_score))
+            .collect()
+    }
 }
 
 /// The output heads that can be decoded. Each has a file of its own that knows its tensors and nothing else.

@@ -9,7 +9,7 @@
 
 use ndarray::{ArrayView2, s};
 
-use super::anchors::{Scores, upright};
+use super::anchors::Scores;
 use super::{ChipBox, DetectError, Outputs, TensorInfo};
 
 /// Numbers of an instance mask that segmentation exports add to each candidate.
@@ -100,18 +100,7 @@ impl YoloHead {
             of_class: attributes.slice(s![first_class.., ..]),
             objectness: (layout == Layout::WithObjectness).then(|| attributes.row(4)),
         };
-        let at = |row: usize, anchor: usize| attributes[[row, anchor]];
-        let ranked = scores.ranked(min_score)?.into_iter();
-        Ok(ranked
-            .filter_map(|r| {
-                let shape = upright(
-                    (at(0, r.anchor), at(1, r.anchor)),
-                    at(2, r.anchor),
-                    at(3, r.anchor),
-                );
-                scores.chip_box(r, shape)
-            })
-            .collect())
+        scores.boxes(&attributes, None, min_score)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use ndarray::{ArrayView2, s};
 
-use super::anchors::{Scores, turned};
+use super::anchors::Scores;
 use super::{ChipBox, DetectError, Outputs, TensorInfo};
 
 /// The `yolo-obb` head.
@@ -71,19 +71,7 @@ impl YoloObbHead {
             of_class: table.slice(s![4..4 + self.classes, ..]),
             objectness: None,
         };
-        let at = |row: usize, anchor: usize| table[[row, anchor]];
-        let ranked = scores.ranked(min_score)?.into_iter();
-        Ok(ranked
-            .filter_map(|r| {
-                let shape = turned(
-                    (at(0, r.anchor), at(1, r.anchor)),
-                    at(2, r.anchor),
-                    at(3, r.anchor),
-                    at(4 + self.classes, r.anchor),
-                );
-                scores.chip_box(r, shape)
-            })
-            .collect())
+        scores.boxes(&table, Some(4 + self.classes), min_score)
     }
 }
 

@@ -132,6 +132,9 @@ pub struct Execution {
     pub finished: String,
     /// Workers.
     pub workers: usize,
+    /// Chips that went through the model together.
+    #[serde(default = "one_by_one")]
+    pub batch: usize,
     /// Where the model ran.
     pub device: String,
     /// Chips that an earlier, interrupted execution had finished.
@@ -142,6 +145,11 @@ pub struct Execution {
     pub onnxruntime: String,
     /// Seconds per stage.
     pub seconds: Seconds,
+}
+
+/// How earlier versions, which did not say, put chips through the model.
+fn one_by_one() -> usize {
+    1
 }
 
 /// Seconds per stage.

@@ -50,6 +50,8 @@ pub struct ScanRequest<'a> {
     pub workers: usize,
     /// Where the model runs.
     pub device: Device,
+    /// Chips that go through the model together.
+    pub batch: usize,
     /// What to do with an earlier scan.
     pub existing: Existing,
     /// Whether to draw overview pictures.
@@ -79,7 +81,7 @@ pub fn scan(
     let inference = Inference::of(&request);
     let model = request.model;
     // A model that does not run is the cheapest thing to find out, and no directory is made for it.
-    let first_detector = OnnxDetector::on(model, request.device)?;
+    let first_detector = OnnxDetector::on(model, request.device, request.batch)?;
     let area = request
         .settings
         .aoi
@@ -188,6 +190,7 @@ fn execution(inference: Inference<'_>, chips_resumed: u64, seconds: Seconds) -> 
             .unwrap_or_default()
             .to_string(),
         workers: inference.workers,
+        batch: inference.batch,
         device: inference.device.to_string(),
         chips_resumed,
         gdal: gdal::version::VersionInfo::release_name(),
@@ -251,6 +254,7 @@ fn scenes_before(out: &Path, existing: Existing) -> Vec<Scene> {
 struct Inference<'a> {
     model: &'a Model,
     device: Device,
+    batch: usize,
     workers: usize,
 }
 
@@ -259,6 +263,7 @@ impl<'a> Inference<'a> {
         Self {
             model: request.model,
             device: request.device,
+            batch: request.batch,
             workers: request.workers,
         }
     }
@@ -277,6 +282,7 @@ fn detect(
     let Inference {
         model,
         device,
+        batch,
         workers,
     } = inference;
     let (mut total, mut resumed) = (0u64, 0u64);
@@ -298,10 +304,12 @@ fn detect(
     let scaling = &model.card.scaling;
     let pipeline = Pipeline {
         workers,
+        batch,
         scaling: InputScaling {
             clamp: scaling.range.map(|[low, high]| (low as f32, high as f32)),
             gain: scaling.gain.iter().map(|v| *v as f32).collect(),
             bias: scaling.bias.iter().map(|v| *v as f32).collect(),
+            padding: model.card.padding,
         },
         store_score: settings.store_score as f32,
         rule: settings.nms(),
@@ -316,7 +324,7 @@ fn detect(
             .take();
         match there {
             Some(detector) => Ok(Box::new(detector)),
-            None => OnnxDetector::on(model, device)
+            None => OnnxDetector::on(model, device, batch)
                 .map(|d| Box::new(d) as Box<dyn Detector>)
                 .map_err(|e| e.to_string()),
         }

@@ -24,6 +24,7 @@ fn sites(space: &Workspace, model: &Model, shift_px: f64) -> Vec<Feature> {
     let out = space.path("shifted");
     let request = ScanRequest {
         device: Device::Cpu,
+        batch: 1,
         scenes: vec![space.path("a.tif").display().to_string()],
         cache: None,
         model,

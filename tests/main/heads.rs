@@ -41,28 +41,37 @@ fn expected(space: &Workspace, model: &str) -> Vec<Value> {
 }
 
 fn scan(space: &Workspace, model: &str, options: &str) -> Run {
+    scan_scene(space, "a.tif", model, options)
+}
+
+fn scan_scene(space: &Workspace, scene: &str, model: &str, options: &str) -> Run {
     let out = format!("run-{model}");
     space.succeed(&format!(
-        "scan a.tif --model {model}.onnx --workers 1 --out {out} {options}"
+        "scan {scene} --model {model}.onnx --workers 1 --out {out} {options}"
     ));
     space.read_run(&out)
 }
 
 /// Asserts that a model finds what the independent decode of its tensors says, corner by corner.
 fn assert_decoded(space: &Workspace, model: &str) {
-    let expected = expected(space, model);
+    assert_decoded_in(space, "a.tif", model, model, "--gsd 10");
+}
+
+/// The same in a scene, for what is expected under a name.
+fn assert_decoded_in(space: &Workspace, scene: &str, model: &str, name: &str, options: &str) {
+    let expected = expected(space, name);
     assert!(
         (10..60).contains(&expected.len()),
         "some are found, some are not"
     );
-    let detections = scan(space, model, "--gsd 10").layer("detections");
+    let detections = scan_scene(space, scene, model, options).layer("detections");
     assert_eq!(detections.len(), expected.len(), "{model}");
     let pixels: Vec<(f64, f64)> = expected
         .iter()
         .flat_map(|b| b["corners"].as_array().unwrap())
         .map(|p| (p[0].as_f64().unwrap(), p[1].as_f64().unwrap()))
         .collect();
-    let places = true_places(space, "a.tif", &pixels);
+    let places = true_places(space, scene, &pixels);
     for (wanted, corners) in expected.iter().zip(places.chunks_exact(4)) {
         let middle = kilnsight::geometry::LonLat::new(
             corners.iter().map(|p| p.lon).sum::<f64>() / 4.0,
@@ -109,9 +118,72 @@ fn detection_exports_without_a_card_find_what_their_tensors_say() {
 #[test]
 fn inputs_of_other_types_and_batches_are_fed() {
     let space = space();
-    for model in ["half", "bytes", "quantized", "batch-of-three"] {
+    for model in ["half", "bytes", "quantized", "qdq", "batch-of-three"] {
         assert_decoded(&space, model);
     }
+}
+
+/// The scene's upper left, smaller than the input of any model: `edge.tif`.
+fn write_edge(space: &Workspace) {
+    let cut = ["gdal_translate", "-q", "-srcwin", "0", "0", "30", "30"];
+    gdal_tool(
+        &space.path(""),
+        cut.into_iter().chain(["a.tif", "edge.tif"]),
+        "",
+    );
+}
+
+#[test]
+fn beyond_the_edge_of_a_scene_is_what_the_model_was_trained_with() {
+    let space = space();
+    write_edge(&space);
+    assert_decoded_in(&space, "edge.tif", "yolo-v5", "edge", "--gsd 10");
+    // A card that says black finds something else along the edge.
+    let grey = space.read_run("run-yolo-v5").bytes("detections.geojson");
+    write_card(&space, "yolo-v5", |card| {
+        card["kilnsight:head"] = json!("yolo");
+    });
+    let black = scan_scene(&space, "edge.tif", "yolo-v5", "--fresh");
+    assert_ne!(grey, black.bytes("detections.geojson"));
+}
+
+#[test]
+fn an_input_that_is_no_square_is_filled_up() {
+    let space = space();
+    write_edge(&space);
+    assert_decoded_in(&space, "edge.tif", "wide", "wide", "--gsd 10");
+    write_card(&space, "wide", |card| {
+        card["kilnsight:head"] = json!("yolo-obb");
+        card["kilnsight:chip_px"] = json!(48);
+        card["kilnsight:padding"] = json!(114.0 / 255.0);
+        card["mlm:input"][0]["input"] = json!({"shape": [1, 3, 48, 64]});
+    });
+    assert_decoded_in(&space, "edge.tif", "wide", "wide", "--fresh");
+}
+
+#[test]
+fn chips_that_go_through_together_find_what_they_find_alone() {
+    let space = space();
+    winding((300, 210)).write(&space, "w.tif");
+    let mut layers = Vec::new();
+    for (name, options) in [
+        ("alone", "--workers 1"),
+        ("pairs", "--workers 2 --batch 2"),
+        ("many", "--workers 1 --batch 7"),
+    ] {
+        space.succeed(&format!(
+            "scan w.tif a.tif --model yolo-v8.onnx --gsd 10 --out {name} {options}"
+        ));
+        layers.push(space.read_run(name).results());
+    }
+    assert_eq!(layers[0], layers[1]);
+    assert_eq!(layers[0], layers[2]);
+    // A file of fixed batch takes no more than that.
+    let scan = "scan a.tif --model batch-of-three.onnx --gsd 10";
+    space.succeed(&format!("{scan} --out three --batch 3"));
+    let refused = space.run(&format!("{scan} --out four --batch 4"));
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("--batch 3"), "{}", refused.stderr);
 }
 
 /// A card for one of the models.

@@ -98,10 +98,12 @@ fn run(
         let scenes = [planned(&space)];
         let pipeline = Pipeline {
             workers: WORKERS,
+            batch: 1,
             scaling: InputScaling {
                 clamp: None,
                 gain: vec![1.0; 3],
                 bias: vec![0.0; 3],
+                padding: 0.0,
             },
             store_score: 0.02,
             rule: SuppressionRule { iou: 0.3, ios: 0.7 },
