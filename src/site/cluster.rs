@@ -2,19 +2,10 @@
 
 use geo::{ConvexHull, MultiPoint, Point};
 
-use super::dbscan::dbscan;
+use super::dbscan::{ClusterRule, dbscan};
 use super::identity::short_digest;
 use super::merge::Site;
 use crate::geometry::LonLat;
-
-/// When sites form a cluster.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ClusterRule {
-    /// Sites within this many metres of one another are neighbours.
-    pub distance_m: f64,
-    /// A site with at least this many sites in its neighbourhood, itself included, is the core of a cluster.
-    pub min_sites: usize,
-}
 
 /// Sites that stand together.
 #[derive(Debug, Clone, PartialEq)]

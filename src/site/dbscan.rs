@@ -11,13 +11,21 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use super::cluster::ClusterRule;
 use crate::geometry::{LonLat, distance_m};
 
 /// Smallest radius of curvature of WGS 84 (of the meridian, at the equator): an arc is nowhere bent more.
 const SMALLEST_RADIUS_M: f64 = 6_335_439.0;
 /// Rounding of geocentric coordinates, generously.
 const ROUNDING_M: f64 = 1e-6;
+
+/// When sites form a cluster.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ClusterRule {
+    /// Sites within this many metres of one another are neighbours.
+    pub distance_m: f64,
+    /// A site with at least this many sites in its neighbourhood, itself included, is the core of a cluster.
+    pub min_sites: usize,
+}
 
 /// Labels from 0 in the order of each cluster's first place; `None` for places that stand alone.
 pub(super) fn dbscan(places: &[LonLat], rule: ClusterRule) -> Vec<Option<usize>> {

@@ -10,6 +10,7 @@ mod identity;
 mod merge;
 
 pub use area::merge_areas;
-pub use cluster::{Cluster, ClusterRule, cluster_sites};
+pub use cluster::{Cluster, cluster_sites};
+pub use dbscan::ClusterRule;
 pub(crate) use identity::place_digest;
 pub use merge::{Site, SiteSource, merge_sites};
