@@ -51,6 +51,8 @@ mod remote;
 mod safe;
 mod sources;
 mod stac;
+// What the fuzzer learnt.
+mod fuzz;
 // What is said, and with which exit code, when something is wrong.
 mod bad_input;
 // What befalls a scan from outside: locked, damaged, deleted.

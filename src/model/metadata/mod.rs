@@ -100,6 +100,25 @@ struct Described {
     min_score: f64,
 }
 
+impl ModelCard {
+    /// The card that the metadata of an ONNX file make, and whose they are: `inputs` and `outputs` are the tensors that
+    /// the file declares, `name` is the model's.
+    pub fn from_metadata(
+        inputs: Vec<TensorInfo>,
+        outputs: Vec<TensorInfo>,
+        metadata: BTreeMap<String, String>,
+        name: &str,
+        told: Told,
+    ) -> Result<(Self, &'static str), MetadataError> {
+        let file = OnnxFile {
+            inputs,
+            outputs,
+            metadata,
+        };
+        card(&file, name, told)
+    }
+}
+
 /// The card that a file's metadata make, and whose they are. `name` is the model's.
 pub(super) fn card(
     file: &OnnxFile,
