@@ -89,6 +89,10 @@ fn onnx_metadata(data: &[u8]) {
 
 /// A GeoJSON area of interest, over a small scene near the antimeridian's far side: what is taken of it lies in the scene.
 fn area(data: &[u8]) {
+    // GDAL's file in memory cannot be empty.
+    if data.is_empty() {
+        return;
+    }
     let scene = scene();
     let path = format!("/vsimem/area-{:?}.geojson", std::thread::current().id());
     if vsi::create_mem_file(&path, data.to_vec()).is_err() {
