@@ -50,6 +50,7 @@ impl App {
         folder: &Path,
         settings: &Settings,
     ) -> Result<(Self, Option<String>), ServeError> {
+        Project::remove_abandoned(folder);
         let project = Project::open(folder)?;
         let first = door::first_token(&project)?;
         let app = Self {

@@ -35,17 +35,21 @@ mod export;
 mod holds;
 mod id;
 mod import;
+mod init;
 mod intake;
 mod judgement;
+mod known;
 mod members;
 #[cfg(test)]
 mod pace_tests;
 mod pack;
+mod pictures;
 #[cfg(test)]
 mod plans_tests;
 mod progress;
 mod project;
 mod queue;
+mod readers;
 mod render;
 mod replay;
 mod rules;
@@ -56,6 +60,8 @@ pub mod table;
 mod testing;
 mod verified;
 mod voting;
+mod wave;
+mod workshop;
 
 pub use answer::{DecidedBy, GoldPurpose, Role, Status, Stream, TaskKind, View};
 pub use areas::read_areas;

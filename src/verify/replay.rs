@@ -12,8 +12,8 @@ use super::derive::Deriver;
 use super::error::VerifyError;
 use super::estimate::Estimate;
 use super::event::{self, Event};
-use super::intake::wave_digest;
 use super::project::Project;
+use super::wave::wave_digest;
 use crate::scene::hex;
 
 /// The derived tables, those that refer to others last.

@@ -12,6 +12,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::error::VerifyError;
+use super::readers::Readers;
 
 /// Steps from an empty file to the present format; the number of steps done is SQLite's `user_version`.
 const MIGRATIONS: &[&str] = &[include_str!("schema/v1.sql")];
@@ -21,8 +22,8 @@ pub(super) const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 const APPLICATION_ID: i64 = 0x6b69_7671;
 /// How long to wait for another process that writes.
 const BUSY: Duration = Duration::from_secs(10);
-/// Readers kept open between requests.
-const IDLE_READERS: usize = 16;
+/// Pages that the writer keeps, in KiB: some 5,000 tasks with all their votes.
+const WRITER_CACHE_KIB: i64 = 16 * 1024;
 
 /// The database of a project, shared between threads.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub(super) struct Store {
     path: PathBuf,
     /// Closed before the writer: the last connection to close folds the write-ahead log into the file, and a reader
     /// may not.
-    readers: Mutex<Vec<Connection>>,
+    readers: Readers,
     writer: Mutex<Connection>,
 }
 
@@ -77,7 +78,7 @@ impl Store {
         Self {
             path: path.to_path_buf(),
             writer: Mutex::new(writer),
-            readers: Mutex::new(Vec::new()),
+            readers: Readers::default(),
         }
     }
 
@@ -137,30 +138,16 @@ impl Store {
         &self,
         look: impl FnOnce(&Connection) -> Result<T, VerifyError>,
     ) -> Result<T, VerifyError> {
-        let idle = self
-            .readers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
-        let outcome = (|| {
-            let reader = match idle {
-                Some(reader) => reader,
-                None => connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
-            };
+        let looked = self.readers.lend(&self.path, |reader| {
             let snapshot = reader.unchecked_transaction()?;
-            let value = look(&snapshot)?;
-            drop(snapshot);
-            let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-            if readers.len() < IDLE_READERS {
-                readers.push(reader);
-            }
-            Ok(value)
-        })();
-        outcome.map_err(|e| at(&self.path, e))
+            look(&snapshot)
+        });
+        looked.map_err(|e| at(&self.path, e))
     }
 }
 
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, VerifyError> {
+/// Opens a connection, set up as all are.
+pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, VerifyError> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(128);
@@ -172,6 +159,8 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, VerifyError> {
         connection.pragma_update(None, "synchronous", "full")?;
         // Who asked to be forgotten must not be left on pages that are free.
         connection.pragma_update(None, "secure_delete", true)?;
+        // What votes touch of a large project stays at hand.
+        connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     }
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;

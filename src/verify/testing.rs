@@ -9,12 +9,12 @@ use tempfile::TempDir;
 use super::consensus::Answer;
 use super::event::Event;
 use super::id::{random_id, random_numbers, sha256_hex};
-use super::intake::wave_digest;
 use super::members::Member;
 use super::pack::Pack;
 use super::project::{OpenOptions, Project};
 use super::queue::NextPack;
 use super::rules::{QuestionSet, Rules};
+use super::wave::wave_digest;
 use super::{NewVote, SecretHash};
 
 /// A project in a folder of its own, with a clock that stands still and known chance.
