@@ -55,6 +55,7 @@ class Server:
         ]
         self.process = None
         self.invite = None
+        self.setup = None
         self.cpu_seconds = 0.0
 
     def start(self) -> None:
@@ -63,6 +64,8 @@ class Server:
         for line in self.process.stdout:
             if found := re.search(r"#code=(\S+)", line):
                 self.invite = found.group(1)
+            if found := re.search(r"#setup=(\S+)", line):
+                self.setup = found.group(1)
             if "Ctrl-C" in line:
                 return
         raise SystemExit("the server did not start")

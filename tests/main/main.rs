@@ -16,6 +16,7 @@ mod fixture;
 mod harness;
 mod layers;
 mod serve_client;
+mod serve_crowd;
 mod server;
 
 // A scan from scene to sites: what is written, and whether it is right.
