@@ -104,9 +104,12 @@ mod tests {
         );
 
         // Killed: the lock ends, the folder stays.
-        let left = first.folder.path().to_owned();
-        std::mem::forget(first.folder);
-        drop(first._lock);
+        let Workshop {
+            folder,
+            _lock: lock,
+        } = first;
+        let left = folder.keep();
+        drop(lock);
         remove_abandoned(project.path());
         assert!(!left.exists() && second.path().is_dir());
     }
