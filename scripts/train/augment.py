@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from boxes import envelopes
+from data import TYPES
 
 CROP = 80
 """Side of a training crop in pixels."""
@@ -26,7 +27,8 @@ class Targets:
     `heatmap`, `weight`: B x CROP x CROP; weight is 0 where nothing is known. The rest describes
     the P pixels near a centre, one row each: `where` P x 3 (crop, y, x), `near` P (1 at the centre,
     falling off), `offset` P x 2 from the pixel's centre to the kiln's, `size_xy` P x 2, `box` P x 3
-    (length, width, t), `oriented` P (bool; `box` is only truth where set).
+    (length, width, t), `oriented` P (bool; `box` is only truth where set), `kind` P (index into
+    `data.TYPES`, -1 where unknown).
     """
 
     heatmap: torch.Tensor
@@ -37,6 +39,7 @@ class Targets:
     size_xy: torch.Tensor
     box: torch.Tensor
     oriented: torch.Tensor
+    kind: torch.Tensor
 
 
 @dataclass
@@ -136,7 +139,7 @@ def describe(tiles, views, crops):
             (left, top), (right, bottom) = points.min(0), points.max(0)
             inside = (steps[None, :] > left) & (steps[None, :] < right)
             weight[i][inside & (steps[:, None] > top) & (steps[:, None] < bottom)] = 0
-        for centre, size_xy, box in _objects(tile, view):
+        for centre, size_xy, box, kind in _objects(tile, view):
             x, y = int(np.floor(centre[0])), int(np.floor(centre[1]))
             inside = 0 <= x < CROP and 0 <= y < CROP
             if inside and not crops[i, :, y, x].any():
@@ -155,9 +158,9 @@ def describe(tiles, views, crops):
             np.maximum(part, bump, out=part)
             for v, u in zip(*np.nonzero(owned), strict=True):
                 offset = centre - (left + u + 0.5, top + v + 0.5)
-                truth = (*offset, *size_xy, *box, tile.oriented)
+                truth = (*offset, *size_xy, *box, tile.oriented, kind)
                 rows.append((i, top + v, left + u, bump[v, u], *truth))
-    table = torch.tensor(np.array(rows, np.float32).reshape(-1, 12))
+    table = torch.tensor(np.array(rows, np.float32).reshape(-1, 13))
     return Targets(
         heatmap=torch.from_numpy(heatmap),
         weight=torch.from_numpy(weight),
@@ -167,20 +170,22 @@ def describe(tiles, views, crops):
         size_xy=table[:, 6:8],
         box=table[:, 8:11],
         oriented=table[:, 11] > 0,
+        kind=table[:, 12].long(),
     )
 
 
 def _objects(tile, view):
-    """Centre, (width, height) and (length, width, t) of each kiln of a tile, in crop pixels."""
+    """Centre, (width, height), (length, width, t) and kind of each kiln, in crop pixels."""
     zoom = 1 / np.sqrt(abs(np.linalg.det(view.matrix)))
     inverse = np.linalg.inv(view.matrix)
-    for box in tile.boxes:
+    kinds = tile.kinds or [None] * len(tile.boxes)
+    for box, kind in zip(tile.boxes, kinds, strict=True):
         centre = view.to_crop(box[:2])
         axis = inverse @ (np.cos(box[4]), np.sin(box[4]))
         t = np.arctan2(axis[1], axis[0])
         turned = (*centre, box[2] * zoom, box[3] * zoom, t)
         x0, y0, x1, y1 = envelopes(turned)[0]
-        yield centre, np.array([x1 - x0, y1 - y0]), turned[2:]
+        yield centre, np.array([x1 - x0, y1 - y0]), turned[2:], TYPES.index(kind) if kind else -1
 
 
 def batch(rng, tiles):

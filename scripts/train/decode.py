@@ -9,10 +9,10 @@ STORE_SCORE = 0.02
 
 
 def detections(maps, iou=0.3, store=STORE_SCORE):
-    """Oriented boxes N x 5 and scores N of one image, best first.
+    """Oriented boxes N x 5, scores N and probabilities of types N x T of one image, best first.
 
     `maps`: arrays C x H x W named as in the exported model: `heatmap` (probability), `size`,
-    `offset` and optionally `angle`, at stride 1.
+    `offset` and optionally `angle` and `type` (logits), at stride 1. Without `type`, T is 0.
     """
     heat = maps["heatmap"][0]
     y, x = np.nonzero(_peaks(heat) & (heat >= store))
@@ -24,8 +24,11 @@ def detections(maps, iou=0.3, store=STORE_SCORE):
     else:
         t = np.zeros(len(x))
     boxes = np.stack([x + 0.5 + dx, y + 0.5 + dy, length, width, t], 1).astype(float)
+    logits = maps["type"][:, y, x].T if "type" in maps else np.zeros((len(x), 0))
+    odds = np.exp(logits - logits.max(1, keepdims=True, initial=-np.inf))
+    types = odds / odds.sum(1, keepdims=True)
     kept = suppress(boxes, scores, iou)
-    return boxes[kept], scores[kept]
+    return boxes[kept], scores[kept], types[kept]
 
 
 def _peaks(heat):

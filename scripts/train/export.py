@@ -13,11 +13,12 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 import card
-import cross_validate
 import metrics
 from boxes import envelopes
+from calibration import Calibration
 from data import Tile, training_list_hash
 from decode import detections
+from figures import LOW_SCORE
 from network import SIZE_MULTIPLE, KilnNet
 from predict import STYLES, Detector
 from synthetic import as_boxes, make_demo_scene
@@ -39,12 +40,12 @@ def fuse(module):
                 module[i + 1] = nn.Identity()
 
 
-def write_model(net, style, path):
-    """Write `net` (in evaluation mode; its batch norms are folded) to `path` as float32 ONNX.
+def write_model(detector, path):
+    """Write a `Detector` (in evaluation mode; batch norms are folded) to `path` as float32 ONNX.
 
     Returns the largest difference between PyTorch and ONNX Runtime over several chip sizes.
     """
-    detector = Detector(net, style).eval().to(memory_format=torch.contiguous_format)
+    detector = detector.eval().to(memory_format=torch.contiguous_format)
     example = torch.rand(2, 3, 128, 96, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         before = detector(example)
@@ -90,8 +91,11 @@ def _clean(path):
     onnx.save(model, path)
 
 
-def measure_demo(path, min_score):
-    """Figures of the exported model on the demo scene, read by ONNX Runtime as one chip."""
+def measure_demo(path, line, min_score):
+    """Figures of the exported model on the demo scene, read by ONNX Runtime as one chip.
+
+    `line` is the `Calibration` of its scores.
+    """
     pixels, whole, part = make_demo_scene.demo(DEMO_SEED)
     boxes = as_boxes(whole)
     scene = Tile(pixels, boxes, envelopes(boxes), oriented=True, ignore=envelopes(as_boxes(part)))
@@ -99,15 +103,22 @@ def measure_demo(path, min_score):
     names = [output.name for output in session.get_outputs()]
     maps = session.run(None, {"image": pixels[None].astype(np.float32) / 255})
     named = {name: values[0] for name, values in zip(names, maps, strict=True)}
-    found = detections(named, store=cross_validate.LOW_SCORE)
+    boxes, scores, _ = detections(named)
+    scores = line.apply(scores)
+    shown = scores >= LOW_SCORE
     figures = {"kilns": len(whole)}
     for rule in metrics.RULES:
-        matched = [metrics.match(rule, scene, *found)]
+        matched = [metrics.match(rule, scene, boxes[shown], scores[shown])]
         figures[f"ap_{rule}"] = round(metrics.average_precision(matched), 3)
         recall, precision, _ = metrics.at_score(matched, min_score)
         figures[f"recall_{rule}"] = round(recall, 3)
         figures[f"precision_{rule}"] = round(precision, 3)
     return figures
+
+
+def tells_types(types):
+    """Whether types were told better than by always saying the commonest (`type_figures`)."""
+    return types is not None and types["accuracy"] > types["accuracy_of_the_commonest"]
 
 
 def main():
@@ -117,31 +128,36 @@ def main():
     parser.add_argument("--weights", type=Path, required=True, help="what train.py wrote")
     parser.add_argument("--accuracy", type=Path, required=True, help="what cross_validate.py wrote")
     parser.add_argument("--style", choices=STYLES, default="oriented", help="kind of box")
+    parser.add_argument("--name", help="name of the model (default: that of its folder)")
     parser.add_argument("--out", type=Path, required=True, help="folder of the model")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore", category=UserWarning)
 
     trained = torch.load(arguments.weights)
     accuracy = json.loads(arguments.accuracy.read_text())
-    min_score = accuracy[arguments.style]["min_score"]
+    chosen = accuracy[arguments.style]
     net = KilnNet().eval()
     net.load_state_dict(trained["weights"])
+    parameters = sum(p.numel() for p in net.parameters())
+    line = Calibration(chosen["calibration"]["slope"], chosen["calibration"]["shift"])
+    typed = tells_types(accuracy["oriented"]["types"])
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / "model.onnx"
-    worst = write_model(net, arguments.style, path)
+    worst = write_model(Detector(net, arguments.style, typed), path)
     print(f"PyTorch and ONNX Runtime differ by at most {worst:.1e}")
     if worst >= TOLERANCE:
         raise SystemExit(f"they may differ by at most {TOLERANCE:.0e}: not a faithful export")
 
     facts = {
+        "name": arguments.name or arguments.out.resolve().name,
         "style": arguments.style,
+        "typed": typed,
         "training": trained["training"],
         "training_list_sha256": training_list_hash(arguments.data),
-        "demo": measure_demo(path, min_score),
+        "demo": measure_demo(path, line, chosen["min_score"]),
         "cross_validation": accuracy,
     }
-    parameters = sum(p.numel() for p in net.parameters())
-    text = json.dumps(card.model_card(arguments.style, min_score, parameters, path), indent=2)
+    text = json.dumps(card.model_card(facts, parameters, path), indent=2)
     (arguments.out / "model.json").write_text(text + "\n")
     (arguments.out / "accuracy.json").write_text(json.dumps(facts, indent=1) + "\n")
     (arguments.out / "CARD.md").write_text(card.card_text(facts, parameters))

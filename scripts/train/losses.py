@@ -6,6 +6,12 @@ import torch.nn.functional as F
 BOX_WEIGHT = 0.7
 """Weight of the box terms beside the heat map's."""
 
+TYPE_WEIGHT = 0.15
+"""Weight of the type of a kiln, near the centres of those whose type is known."""
+
+TYPE_BALANCE = torch.tensor([1.0, 1.0, 2.0])
+"""Weight of each of `data.TYPES`: the last is rare."""
+
 
 def focal(logits, target, weight):
     """Penalty-reduced focal loss of a heat map (all B x H x W), per centre.
@@ -63,4 +69,14 @@ def total(maps, targets):
 
     shift = 0.2 * (at["offset"] - targets.offset).abs().mean(1)
     boxes = ((plain + turned + shift) * targets.near).sum() / targets.near.sum().clamp(min=8)
-    return heat + BOX_WEIGHT * boxes
+    return heat + BOX_WEIGHT * boxes + TYPE_WEIGHT * _types(at["type"], targets)
+
+
+def _types(logits, targets):
+    """Cross entropy of the types (logits P x types) where they are known, each type alike."""
+    known = targets.kind >= 0
+    if not known.any():
+        return logits.sum() * 0
+    near = targets.near[known]
+    wrong = F.cross_entropy(logits[known], targets.kind[known], TYPE_BALANCE, reduction="none")
+    return (wrong * near).sum() / near.sum().clamp(min=8)

@@ -11,7 +11,6 @@ import numpy as np
 
 from boxes import envelope_iou, envelopes
 
-GSD_M = 10
 RULES = ("within_50m", "iou_30", "iou_50")
 
 
@@ -33,7 +32,7 @@ def match(rule, tile, boxes, scores):
     if rule == "within_50m":
         true_centres = (tile.envelopes[:, :2] + tile.envelopes[:, 2:]) / 2
         gap = np.linalg.norm(centres[:, None] - true_centres[None], axis=2)
-        closeness = 1 - gap * GSD_M / 50
+        closeness = 1 - gap * tile.gsd_m / 50
         least = 0.0
     else:
         closeness = envelope_iou(found, tile.envelopes)
@@ -78,6 +77,15 @@ def at_score(parts, least):
     truths = sum(p.truths for p in parts)
     recall, precision = found / max(truths, 1), found / max(claimed, 1)
     return recall, precision, 2 * recall * precision / max(recall + precision, 1e-9)
+
+
+def recall_at_precision(parts, least):
+    """The best recall at any score where the precision is `least` or better."""
+    scores = np.concatenate([p.scores for p in parts])
+    hits = np.concatenate([p.hits for p in parts])[np.argsort(-scores, kind="stable")]
+    right = np.cumsum(hits)
+    precise = right >= least * np.arange(1, len(hits) + 1)
+    return float(right[precise].max(initial=0) / max(sum(p.truths for p in parts), 1))
 
 
 def best_score(parts):

@@ -10,26 +10,51 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from data import TYPES
+
 SIZE_MULTIPLE = 8
 """Three halvings: input height and width must be multiples of this."""
 
-HEADS = {"heatmap": 1, "offset": 2, "size_xy": 2, "size_lw": 2, "angle": 2}
+HEADS = {"heatmap": 1, "offset": 2, "size_xy": 2, "size_lw": 2, "angle": 2, "type": len(TYPES)}
 """Channels of each output map. `size_xy` is ln(width, height) of the axis-aligned box, `size_lw`
-ln(length, width) of the oriented one, `angle` (cos 2t, sin 2t), `offset` pixels; all in input
-pixels. Both kinds of box are learned, so that they can be compared; export writes one."""
+ln(length, width) of the oriented one, `angle` (cos 2t, sin 2t), `offset` pixels, all in input
+pixels; `type` logits. Both kinds of box are learned, so that they can be compared; export writes
+one."""
 
 TYPICAL_SIZE_XY = (10.0, 9.0)
 TYPICAL_SIZE_LW = (11.5, 5.6)
 """Pixels; where the size heads start, so that training only learns the difference."""
 
 
-def with_log_bands(image):
-    """Append log-scaled copies of the bands: N x 3 -> N x 6.
+CONTEXT = 9
+"""Side of the window of local statistics, in cells of `SIZE_MULTIPLE` pixels: 720 m."""
+
+
+def with_contrast(image):
+    """Append the log bands and their contrast with the surroundings: N x 3 -> N x 9.
 
     Tiles differ mostly by a gain per band; on a log scale a gain is a shift, which a convolution
-    can ignore. Zero stays zero.
+    can ignore. The contrast is the log band less its mean within `CONTEXT` cells, over the spread
+    there, the same for all bands: a gain vanishes, a gamma nearly does, and "redder than all else
+    round here" is said as such. Means skip no data and vary smoothly from cell to cell, so that a
+    kiln looks much the same wherever it lies on a chip. Zero stays zero.
     """
-    return torch.cat([image, torch.log1p(image * 30.0) / 3.4], dim=1)
+    seen = (image.amax(1, keepdim=True) > 0).to(image.dtype)
+    log = torch.log1p(image * 30.0) / 3.4
+
+    def mean(values):
+        return F.avg_pool2d(F.avg_pool2d(values, SIZE_MULTIPLE), CONTEXT, 1, CONTEXT // 2)
+
+    def grown(values):
+        return F.interpolate(
+            values, scale_factor=float(SIZE_MULTIPLE), mode="bilinear", align_corners=False
+        )
+
+    share = mean(seen) + 1e-4
+    middle = mean(log * seen) / share
+    spread = (mean(log.square() * seen) / share - middle.square()).clamp(min=0).add(1e-3).sqrt()
+    contrast = (log - grown(middle)) / grown(spread.mean(1, keepdim=True)) * seen
+    return torch.cat([image, log, contrast * 0.25], dim=1)
 
 
 def conv(inputs, outputs, stride=1, kernel=3):
@@ -65,7 +90,7 @@ class KilnNet(nn.Module):
     def __init__(self, widths=(32, 64, 112)):
         super().__init__()
         half, quarter, eighth = widths
-        self.down2 = nn.Sequential(conv(6, half, stride=2, kernel=5), conv(half, half))
+        self.down2 = nn.Sequential(conv(9, half, stride=2, kernel=5), conv(half, half))
         self.down3 = nn.Sequential(conv(half, quarter, stride=2), conv(quarter, quarter))
         self.down4 = nn.Sequential(
             conv(quarter, eighth, stride=2), conv(eighth, eighth), conv(eighth, eighth)
@@ -84,6 +109,7 @@ class KilnNet(nn.Module):
             "size_xy": np.log(TYPICAL_SIZE_XY),
             "size_lw": np.log(TYPICAL_SIZE_LW),
             "angle": [0.0, 0.0],
+            "type": [0.0] * len(TYPES),
         }
         values = np.concatenate([start[name] for name in HEADS])
         with torch.no_grad():
@@ -92,7 +118,7 @@ class KilnNet(nn.Module):
 
     def forward(self, image):
         """Image N x 3 x H x W to raw maps by head name, each N x C x H x W."""
-        x2 = self.down2(with_log_bands(image))
+        x2 = self.down2(with_contrast(image))
         x3 = self.down3(x2)
         x = self.up3(self.down4(x3), x3)
         x = self.last(self.up2(x, x2))

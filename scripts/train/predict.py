@@ -16,21 +16,24 @@ class Detector(nn.Module):
 
     Boxes are averaged over the 3 x 3 pixels round each pixel, weighted by the heat map: all of
     them learned to describe the same kiln, so their mean is steadier than one of them.
-    `style` is `oriented` (length, width, angle) or `plain` (size along x, size along y).
+    `style` is `oriented` (length, width, angle) or `plain` (size along x, size along y); with
+    `typed`, logits of the types are the last output.
     """
 
-    def __init__(self, net, style):
+    def __init__(self, net, style, typed=True):
         super().__init__()
         self.net = net
         self.style = style
+        self.typed = typed
 
     @property
     def names(self):
         """Names of the outputs, in order."""
-        return ["heatmap", "size", "offset"] + (["angle"] if self.style == "oriented" else [])
+        angle = ["angle"] if self.style == "oriented" else []
+        return ["heatmap", "size", "offset", *angle, *(["type"] if self.typed else [])]
 
     def forward(self, image):
-        """N x 3 x H x W in 0..1 to heatmap (N x 1), size, offset and perhaps angle (N x 2)."""
+        """N x 3 x H x W in 0..1 to the maps of `names`, each N x C x H x W."""
         maps = self.net(image)
         heat = maps["heatmap"].sigmoid()
         weight = heat + 1e-4
@@ -39,14 +42,17 @@ class Detector(nn.Module):
         def steady(values):
             return F.avg_pool2d(values * weight, 3, 1, 1) / total
 
+        out = [heat]
         if self.style == "plain":
-            return heat, steady(maps["size_xy"]), steady(maps["offset"])
-        return heat, steady(maps["size_lw"]), steady(maps["offset"]), steady(maps["angle"])
+            out += [steady(maps["size_xy"]), steady(maps["offset"])]
+        else:
+            out += [steady(maps["size_lw"]), steady(maps["offset"]), steady(maps["angle"])]
+        return tuple(out + ([steady(maps["type"])] if self.typed else []))
 
 
 @torch.no_grad()
 def predict(detector, pixels):
-    """Detections (boxes N x 5, scores N) of an image 3 x H x W uint8 of any size."""
+    """Boxes N x 5, scores N and types N x T (see `detections`) of 3 x H x W uint8 of any size."""
     height, width = pixels.shape[1:]
     padding = (0, -width % SIZE_MULTIPLE, 0, -height % SIZE_MULTIPLE)
     image = F.pad(torch.from_numpy(pixels.astype(np.float32))[None] / 255, padding)

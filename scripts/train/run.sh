@@ -1,22 +1,51 @@
 #!/usr/bin/env bash
-# From the data to the model: environment, leave-one-region-out figures, final training, export.
-#   scripts/train/run.sh DATA OUT      e.g.  scripts/train/run.sh ../shared/data build/train
-# DATA holds kilns-s2/ and background-s2/. Weights and figures stay in OUT; the model goes to
-# models/kiln-s2. What OUT already holds of the validation is not trained again.
+# From labels to a model: environment, figures with one district left out at a time, final
+# training, export.
+#   scripts/train/run.sh --data FOLDER --out FOLDER [--format coco|yolo|yolo-obb|dota|geojson]
+#                        [--names CLASS...] [--background FOLDER] [--model FOLDER]
+# Weights and figures stay in --out; the model goes to --model (default: --out/model). What --out
+# already holds of the validation is not trained again.
 set -euo pipefail
-data=${1:?folder with kilns-s2 and background-s2}
-out=${2:?folder for weights and figures}
 here=$(dirname "$0")
+
+usage() {
+    sed -n '2,7s/^# \{0,1\}//p' "$0"
+    echo "run.sh: $1" >&2
+    exit 2
+}
+
+data="" out="" model="" labels=() background=()
+while [ $# -gt 0 ]; do
+    case $1 in
+    --names)
+        labels+=("$1") && shift
+        while [ $# -gt 0 ] && [[ $1 != --* ]]; do labels+=("$1") && shift; done
+        continue
+        ;;
+    --data | --format | --background | --out | --model) [ $# -ge 2 ] || usage "$1 needs a value" ;;
+    *) usage "$1 is no option" ;;
+    esac
+    case $1 in
+    --data) data=$2 labels+=("$1" "$2") ;;
+    --format) labels+=("$1" "$2") ;;
+    --background) background=("$1" "$2") ;;
+    --out) out=$2 ;;
+    --model) model=$2 ;;
+    esac
+    shift 2
+done
+[ -n "$data" ] || usage "--data FOLDER is missing: the labelled images"
+[ -n "$out" ] || usage "--out FOLDER is missing: where weights and figures go"
 
 mkdir -p "$out"
 [ -x "$out/venv/bin/python" ] || python3 -m venv "$out/venv"
 "$out/venv/bin/pip" install --quiet --requirement "$here/requirements.txt"
 python="$out/venv/bin/python"
-sets=(--data "$data/kilns-s2" --background "$data/background-s2")
+sets=("${labels[@]}" "${background[@]}")
 
 # Threads that wait without spinning leave the cores to whoever else works on the machine.
 export OMP_WAIT_POLICY=passive
 "$python" "$here/cross_validate.py" "${sets[@]}" --keep "$out/folds" --out "$out/figures.json"
-"$python" "$here/train.py" "${sets[@]}" --out "$out/kiln-s2.pt"
-"$python" "$here/export.py" --data "$data/kilns-s2" --weights "$out/kiln-s2.pt" \
-    --accuracy "$out/figures.json" --out "$here/../../models/kiln-s2"
+"$python" "$here/train.py" "${sets[@]}" --out "$out/weights.pt"
+"$python" "$here/export.py" --data "$data" --weights "$out/weights.pt" \
+    --accuracy "$out/figures.json" --out "${model:-$out/model}"

@@ -28,7 +28,15 @@ def synthetic_tile(seed):
     rng = np.random.default_rng(seed)
     pixels, kilns = make_demo_scene.sample_scene(rng, SIZE, kilns=int(rng.integers(0, 10)))
     boxes = as_boxes(kilns)
-    return Tile(pixels, boxes, envelopes(boxes), oriented=True, region="synthetic", number=seed)
+    return Tile(
+        pixels,
+        boxes,
+        envelopes(boxes),
+        oriented=True,
+        kinds=[k.kind for k in kilns],
+        region="synthetic",
+        number=seed,
+    )
 
 
 def as_boxes(kilns):

@@ -6,7 +6,8 @@ import pytest
 
 pytest.importorskip("rasterio")
 
-from data import load_kilns, training_list_hash
+import labels
+from data import training_list_hash
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 needs_data = pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared/data")
@@ -15,7 +16,7 @@ needs_data = pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared/data")
 @needs_data
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_labelled_tiles():
-    tiles = load_kilns(SHARED / "kilns-s2")
+    tiles = labels.load(SHARED / "kilns-s2")
     assert len(tiles) == 42
     assert sum(len(t.boxes) for t in tiles) == 109
     assert sum(len(t.ignore) for t in tiles) == 11

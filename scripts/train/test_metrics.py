@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from boxes import envelopes
-from metrics import Matches, at_score, average_precision, best_score, interval, match
+from metrics import (
+    Matches,
+    at_score,
+    average_precision,
+    best_score,
+    interval,
+    match,
+    recall_at_precision,
+)
 
 
 class OneKiln:
@@ -14,6 +22,7 @@ class OneKiln:
     boxes = np.array([[50, 50, 10, 6, 0.0]])
     envelopes = envelopes(boxes)
     ignore = np.array([[100, 100, 120, 120.0]])
+    gsd_m = 10
 
 
 def matches(*scored_hits, truths):
@@ -43,6 +52,12 @@ def test_at_score_counts_only_what_is_claimed():
     recall, precision, f1 = at_score([part], 0.5)
     assert (recall, precision) == (0.25, 0.5)
     assert f1 == pytest.approx(1 / 3)
+
+
+def test_recall_at_a_precision():
+    part = matches((0.9, True), (0.8, False), (0.7, True), (0.6, False), truths=4)
+    assert recall_at_precision([part], 0.6) == 0.5
+    assert recall_at_precision([part], 0.7) == 0.25
 
 
 def test_best_score_is_above_the_false_and_below_the_right():

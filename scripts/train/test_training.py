@@ -101,8 +101,11 @@ def test_network_keeps_the_size_and_starts_with_nothing():
 
 
 def test_detector_takes_any_size():
-    boxes, scores = predict(Detector(KilnNet().eval(), "plain"), np.zeros((3, 50, 61), np.uint8))
+    boxes, scores, types = predict(
+        Detector(KilnNet().eval(), "plain"), np.zeros((3, 50, 61), np.uint8)
+    )
     assert boxes.shape == (len(scores), 5)
+    assert types.shape == (len(scores), 3)
 
 
 def test_stretch_keeps_no_data():

@@ -13,10 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 import augment
+import labels
 import losses
-from data import Tile, load_background, load_kilns, stretch
+import paste
+from data import Tile, load_background, stretch
 from network import KilnNet
 from synthetic import synthetic_tiles
 
@@ -34,6 +37,10 @@ class Settings:
     """Crops of synthetic scenes in a batch."""
     background: int = 3
     """Crops of kiln-free mosaics in a batch."""
+    paste: float = 0.5
+    """Share of the mosaics that get kilns pasted on."""
+    mine_every: int = 250
+    """Steps between two looks at which kiln-free tiles score high; those are shown more often."""
     average: float = 0.997
     """Decay of the moving average of the weights, which is what is kept."""
     seed: int = 1
@@ -67,13 +74,33 @@ class Average:
                 kept.copy_(new)
 
 
-def background_mosaic(rng, pixels):
+def hardness(net, pixels, batch=64):
+    """The best score of a network on each kiln-free tile (N x 3 x 32 x 32), N.
+
+    Tiles lie among no data, stretched over all of them, as `cross_validate` meets them.
+    """
+    low, high = np.percentile(pixels.transpose(1, 0, 2, 3).reshape(3, -1), (0.1, 99.8), axis=1)
+    dtype, best = fast_dtype(), []
+    for start in range(0, len(pixels), batch):
+        some = stretch(pixels[start : start + batch].transpose(1, 0, 2, 3), low, high)
+        image = torch.from_numpy(some.transpose(1, 0, 2, 3).astype(np.float32) / 255)
+        image = F.pad(image, (8, 8, 8, 8)).contiguous(memory_format=torch.channels_last)
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, dtype is not None):
+            heat = net(image)["heatmap"].float().sigmoid()
+        best.append(heat[:, 0, 8:-8, 8:-8].amax((1, 2)).numpy())
+    return np.concatenate(best)
+
+
+def background_mosaic(rng, pixels, chance=None):
     """A 128 x 128 `Tile` of 16 random kiln-free tiles (N x 3 x 32 x 32 uint16), stretched.
 
-    Some lack tiles: the border of what is seen must not look like a kiln.
+    `chance` is that of each tile to be drawn (N; default: the same for all). Some mosaics lack
+    tiles, down to a few alone: the border of what is seen must not look like a kiln.
     """
-    picked = pixels[rng.integers(len(pixels), size=(4, 4))]
-    picked[rng.random((4, 4)) < rng.choice([0, 0.4])] = 0
+    picked = pixels[rng.choice(len(pixels), size=(4, 4), p=chance)]
+    missing = rng.random((4, 4)) < rng.choice([0, 0.4, 0.8])
+    missing[tuple(rng.integers(4, size=2))] = False
+    picked[missing] = 0
     mosaic = picked.transpose(2, 0, 3, 1, 4).reshape(3, 128, 128).astype(np.float32)
     # A scene is stretched over all of it, so a stretch over other tiles must be fine, too.
     wider = pixels[rng.integers(len(pixels), size=30)].transpose(1, 0, 2, 3).reshape(3, -1)
@@ -105,11 +132,20 @@ def train(tiles, background, synthetic, settings, log=print):
     )
     dtype = fast_dtype()
     weights = tile_weights(tiles)
-    started, losses_seen = time.monotonic(), []
+    started, losses_seen, chance = time.monotonic(), [], None
     for step in range(1, settings.steps + 1):
         picked = [tiles[i] for i in rng.choice(len(tiles), settings.kilns, p=weights)]
         if len(background):
-            picked += [background_mosaic(rng, background) for _ in range(settings.background)]
+            if step > 1 and step % settings.mine_every == 1:
+                scores = hardness(average.net.eval(), background)
+                chance = 0.3 / len(background) + 0.7 * scores / scores.sum()
+            mosaics = [
+                background_mosaic(rng, background, chance) for _ in range(settings.background)
+            ]
+            picked += [
+                paste.onto(rng, mosaic, tiles, weights) if rng.random() < settings.paste else mosaic
+                for mosaic in mosaics
+            ]
         if len(synthetic):
             picked += [synthetic[i] for i in rng.integers(len(synthetic), size=settings.synthetic)]
         image, targets = augment.batch(rng, picked)
@@ -132,18 +168,36 @@ def train(tiles, background, synthetic, settings, log=print):
     return average.net.eval()
 
 
+def add_data_arguments(parser):
+    """The arguments that say what to train on, for every program that reads the data."""
+    parser.add_argument("--data", type=Path, required=True, help="folder of labelled tiles")
+    parser.add_argument(
+        "--format", choices=labels.READERS, default="coco", help="format of the labels"
+    )
+    parser.add_argument(
+        "--names", nargs="+", help="class names by number, for YOLO sets that do not tell them"
+    )
+    parser.add_argument("--background", type=Path, help="folder of kiln-free tiles, if any")
+
+
+def background_of(arguments):
+    """Background tiles and their folds (see `data.load_background`); none without a folder."""
+    if arguments.background is None:
+        return np.zeros((0, 3, 32, 32), np.uint16), np.zeros(0, int)
+    return load_background(arguments.background)
+
+
 def main():
     """Train on all tiles and write the weights."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of labelled tiles")
-    parser.add_argument("--background", type=Path, required=True, help="folder of kiln-free tiles")
+    add_data_arguments(parser)
     parser.add_argument("--out", type=Path, required=True, help="weights file to write")
     parser.add_argument("--steps", type=int, default=Settings.steps)
     parser.add_argument("--synthetic", type=int, default=300, help="number of synthetic tiles")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore", category=UserWarning)
-    tiles = load_kilns(arguments.data)
-    background, _ = load_background(arguments.background)
+    tiles = labels.load(arguments.data, arguments.format, arguments.names)
+    background, _ = background_of(arguments)
     synthetic = synthetic_tiles(arguments.synthetic)
     started = time.monotonic()
     net = train(tiles, background, synthetic, Settings(steps=arguments.steps))

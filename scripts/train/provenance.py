@@ -1,0 +1,74 @@
+"""What is known of the training data behind kiln-s2; other data are described in general words."""
+
+from pathlib import Path
+
+KILN_S2 = "c2831cffac60c06415207a81b5baf5eaa2c37659321b73eda4b115d45ad65610"
+"""Hash of the training list of the shipped model (`data.training_list_hash`)."""
+
+ATTRIBUTION = (
+    "SentinelKilnDB, Mondal et al., CC BY-NC 4.0; contains modified Copernicus Sentinel data "
+    "2023-2024; hand-drawn boxes added.",
+    "Contains modified Copernicus Sentinel data.",
+)
+
+
+def is_kiln_s2(facts):
+    """Whether `facts`, the contents of `accuracy.json`, are of the data of the shipped model."""
+    return facts["training_list_sha256"] == KILN_S2
+
+
+def licence(facts):
+    """Text on the licence of the weights."""
+    if not is_kiln_s2(facts):
+        return """Weights take over the terms of the labels and images they were trained on: write
+down here which these are before you pass the model on."""
+    return f"""**Non-commercial.** The labels are CC BY-NC 4.0 (one repository of the source says
+CC BY-NC-SA 4.0: treat as the stricter), so these weights are CC BY-NC 4.0 as well. The code is
+under the project's licence. Attribution:
+
+- {ATTRIBUTION[0]}
+- Background: {ATTRIBUTION[1]}"""
+
+
+def trained_on(facts):
+    """Text on what the weights were trained on."""
+    training = facts["training"]
+    tiles, kilns = training["synthetic_tiles"], training["synthetic_kilns"]
+    drawn = f"""- {tiles} synthetic tiles with {kilns:,} drawn kilns
+  (`scripts/make_demo_scene.py`, never the demo scene's seed)."""
+    if not is_kiln_s2(facts):
+        return f"""- {training["tiles"]:,} labelled tiles with {training["kilns"]:,} kilns and
+  {training["ignore_regions"]} ignore regions.
+- {training["background_tiles"]:,} kiln-free tiles of 320 m.
+{drawn}"""
+    counts = training["tiles"], training["kilns"], training["ignore_regions"]
+    return f"""- {counts[0]} Sentinel-2 tiles of 1.28 km in six districts of India and Bangladesh
+  with {counts[1]} kilns and {counts[2]} ignore regions. 38 kilns (2 tiles) carry the source's
+  oriented boxes and types; 71 (40 tiles) were drawn by one person in a single pass, axis-aligned,
+  to 1-2 pixels, without types, and **some kilns are missing** from them.
+- {training["background_tiles"]:,} kiln-free tiles of 320 m round one South American city. Half of
+  the mosaics made of them get labelled kilns pasted on; tiles that score high are shown more often.
+{drawn}"""
+
+
+def remarks(facts):
+    """What else must be said of the figures: a list of texts."""
+    if not is_kiln_s2(facts):
+        return []
+    return [
+        "*official* are the two tiles with the source's boxes (IN-*), *hand_drawn* the other four "
+        "districts. With one tile each, IN-UP and IN-Bihar have no interval, and 10 to 22 kilns a "
+        "district bear no fine comparison. These figures cannot be compared with published mAP.",
+        "The recipe was settled after looking at two to all six of the districts (variants below), "
+        'and the synthetic scenes were tuned by eye on tiles of all districts: "never seen" holds '
+        "for the weights, not for their makers, and the figures are optimistic, most of all those "
+        "of IN-*. One seed was trained; another moves all figures by some points.",
+    ]
+
+
+def variants(facts):
+    """The table of variants that were tried, with its heading; '' for other data."""
+    if not is_kiln_s2(facts):
+        return ""
+    table = Path(__file__).with_name("variants.md").read_text()
+    return f"\n## Variants tried\n\n{table}"
