@@ -154,7 +154,6 @@ fn read(model: &str, scene: &str) -> Result<Value> {
 fn onnx_runtime(library: &str, model: &str, scene: &str, workers: usize) -> Result<Value> {
     let model = Model::load(model)?;
     let chips = pass(&model, scene, true)?.kept;
-    let content = model.content()?;
     let failed = |e: &dyn std::fmt::Display| anyhow!("ONNX Runtime: {e}");
     let environment = ort::init_from(PathBuf::from(library))
         .map_err(|e| failed(&e))?
@@ -167,7 +166,7 @@ fn onnx_runtime(library: &str, model: &str, scene: &str, workers: usize) -> Resu
             .with_intra_threads(1)?
             .with_inter_threads(1)?
             .with_intra_op_spinning(false)?
-            .commit_from_memory(&content)
+            .commit_from_memory(&model.onnx)
     };
     let next = AtomicUsize::new(0);
     let work = || -> Result<f64, ort::Error> {

@@ -286,7 +286,7 @@ fn report(model: &Model, detector: &OnnxDetector, resolution_told: bool) -> Valu
         "inputs": tensors(detector.inputs()),
         "outputs": tensors(detector.outputs()),
         "onnx file": model.onnx_path.display().to_string(),
-        "bytes": model.onnx_bytes,
+        "bytes": model.onnx.len(),
         "sha256": model.sha256,
         "card": match model.card_source {
             CardSource::File => "beside the ONNX file".to_owned(),

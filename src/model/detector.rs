@@ -36,7 +36,7 @@ impl OnnxDetector {
     pub fn on(model: &Model, device: Device, batch: usize) -> Result<Self, SessionError> {
         let session = open(
             &model.onnx_path,
-            &model.content()?,
+            &model.onnx,
             GraphOptimizationLevel::Level3,
             device,
         )?;

@@ -1,6 +1,7 @@
 //! Finding a model on disk: its card, its ONNX file, and whether the two belong together.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -77,8 +78,10 @@ pub struct Model {
     pub card: ModelCard,
     /// The ONNX file.
     pub onnx_path: PathBuf,
-    /// Size of the ONNX file.
-    pub onnx_bytes: usize,
+    /// Content of the ONNX file, shared by all workers, as it was read. Neither copied nor given back while sessions are
+    /// made: the memory allocator of Linux keeps pieces as large as the largest that was ever given back, and those of
+    /// the sessions with them.
+    pub onnx: Arc<Vec<u8>>,
     /// SHA-256 of the ONNX file.
     pub sha256: String,
     /// SHA-256 of the card: another threshold or overlap makes another scan. That of the ONNX file where its own
@@ -132,29 +135,12 @@ impl Model {
         Ok(Self {
             card,
             onnx_path,
-            onnx_bytes: onnx.len(),
+            onnx: Arc::new(onnx),
             sha256,
             card_sha256: hex(&Sha256::digest(&card_text)),
             card_source: CardSource::File,
             warnings,
         })
-    }
-
-    /// The content of the ONNX file, which must still be what was loaded. Sessions keep what they need of it; that it is
-    /// not kept beside them saves the size of the file for as long as a scan takes.
-    pub fn content(&self) -> Result<Vec<u8>, SessionError> {
-        let unusable = |reason: String| SessionError::Load {
-            path: self.onnx_path.display().to_string(),
-            reason,
-        };
-        let onnx = std::fs::read(&self.onnx_path).map_err(|e| unusable(e.to_string()))?;
-        if hex(&Sha256::digest(&onnx)) == self.sha256 {
-            Ok(onnx)
-        } else {
-            Err(unusable(
-                "it was replaced while it was in use; give the same command again".to_owned(),
-            ))
-        }
     }
 
     /// An ONNX file that is its own card.
@@ -172,7 +158,7 @@ impl Model {
         Ok(Self {
             card,
             onnx_path,
-            onnx_bytes: onnx.len(),
+            onnx: Arc::new(onnx),
             card_sha256: sha256.clone(),
             sha256,
             card_source: CardSource::Metadata(kind),
