@@ -267,7 +267,12 @@ fn read_polygons(path: &str) -> Result<MultiPolygon, AoiError> {
         reason,
     };
     if !path.starts_with("/vsi") && !std::path::Path::new(path).exists() {
-        return Err(unreadable("no such file".to_owned()));
+        let reason = if path.contains(char::REPLACEMENT_CHARACTER) {
+            "its name is not UTF-8; rename it"
+        } else {
+            "no such file"
+        };
+        return Err(unreadable(reason.to_owned()));
     }
     if is_special(std::path::Path::new(path)) {
         return Err(unreadable(

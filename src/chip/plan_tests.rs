@@ -33,6 +33,7 @@ fn scene(width: usize, height: usize, pixel_m: f64) -> Scene {
         blocks: BlockLayout::default(),
         content: String::new(),
         cloud_content: String::new(),
+        watches: Vec::new(),
     }
 }
 

@@ -53,7 +53,7 @@ impl ChipPixels {
 
 /// Reads strips of one scene. One per thread.
 pub struct ChipReader {
-    reader: SceneReader,
+    reader: SceneReader<'static>,
     scene_size: (usize, usize),
     bands: usize,
     part: (Vec<f32>, Vec<u8>),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use clap::{Args, builder::RangedU64ValueParser};
+use clap::Args;
+use clap::builder::{OsStringValueParser, RangedU64ValueParser, TypedValueParser};
 
 use super::progress::Reporter;
 use super::terminal::{self, plain};
@@ -31,7 +32,7 @@ A scan that was interrupted goes on when the same command is given again.")]
 pub(super) struct ScanArgs {
     /// Rasters that GDAL opens, Sentinel-2 products (.SAFE, zipped too), STAC Items, item collections or catalogues;
     /// folders of rasters and products, patterns, text files with a path per line; local, http(s):// or s3://
-    #[arg(required = true, value_name = "SCENE")]
+    #[arg(required = true, value_name = "SCENE", value_parser = any_name())]
     scenes: Vec<String>,
     /// Model: a folder with model.onnx and model.json, an .onnx file with a card beside it or metadata of Ultralytics, GeoDeep or Deepness in it, or a shipped model's name
     #[arg(short, long, value_name = "MODEL")]
@@ -49,7 +50,7 @@ pub(super) struct ScanArgs {
     #[arg(short, long, value_name = "RUN")]
     out: PathBuf,
     /// Area of interest: a vector file with polygons, or west,south,east,north in degrees
-    #[arg(long, value_name = "FILE|BOX", allow_hyphen_values = true)]
+    #[arg(long, value_name = "FILE|BOX", allow_hyphen_values = true, value_parser = any_name())]
     aoi: Option<String>,
     /// Bands in the model's order, by number (from 1) or name
     #[arg(long, value_name = "B,B,B", value_delimiter = ',')]
@@ -119,6 +120,12 @@ fn parse_nodata(text: &str) -> Result<NodataOption, String> {
     parse_finite(text)
         .map(NodataOption::Value)
         .map_err(|_not_a_number| "give a number, or `none`".to_owned())
+}
+
+/// Names as the system gives them. GDAL takes UTF-8 only: what is not keeps a mark, by which it is told later what is
+/// wrong with the file, and the other scenes are scanned.
+fn any_name() -> impl TypedValueParser<Value = String> {
+    OsStringValueParser::new().map(|name| name.to_string_lossy().into_owned())
 }
 
 fn parse_finite(text: &str) -> Result<f64, String> {

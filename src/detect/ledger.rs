@@ -336,6 +336,42 @@ impl Ledger {
         whole.collect()
     }
 
+    /// Turns all chips of a scene but those in `trusted` into failed ones, and forgets what was found in them. Returns
+    /// how many.
+    pub fn distrust(
+        &mut self,
+        scene: usize,
+        trusted: &ChipSet,
+        reason: &str,
+    ) -> Result<u64, LedgerError> {
+        self.commit()?;
+        let write = |connection: &mut Connection| -> rusqlite::Result<u64> {
+            let transaction = connection.transaction()?;
+            let chips: Vec<i64> = transaction
+                .prepare("SELECT chip FROM chip WHERE scene = ?1")?
+                .query_map([scene as i64], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            let mut count = 0;
+            for chip in chips {
+                if trusted.contains(chip as usize) {
+                    continue;
+                }
+                count += 1;
+                transaction
+                    .prepare_cached("DELETE FROM detection WHERE scene = ?1 AND chip = ?2")?
+                    .execute(params![scene as i64, chip])?;
+                transaction
+                    .prepare_cached(
+                        "UPDATE chip SET status = 'failed', cells = NULL, reason = ?3 WHERE scene = ?1 AND chip = ?2",
+                    )?
+                    .execute(params![scene as i64, chip, reason])?;
+            }
+            transaction.commit()?;
+            Ok(count)
+        };
+        write(&mut self.connection).map_err(|source| self.wrap(source))
+    }
+
     /// Number of detections stored, whatever their score.
     pub fn stored_detections(&self) -> Result<u64, LedgerError> {
         self.sql(|c| {

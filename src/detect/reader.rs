@@ -30,57 +30,101 @@ impl SceneFiles {
     }
 }
 
-/// Reads strips of its lane one after the other, with open files of its own for each scene.
+/// What became of a strip.
+enum Sent {
+    /// Its chips are on their way, read or failed.
+    Done,
+    /// The same, and nothing more of the scene can be read, for this reason: its server is away.
+    Away(String),
+    /// The scan stops.
+    Stopped,
+}
+
+/// Reads strips of its lane one after the other, with open files of its own for each scene. When the server of a
+/// scene is away, the rest of the scene fails at once: to ask for every chip would take hours.
 pub(super) fn read(shared: &Shared<'_>, to_workers: &Sender<ReadChip>) {
     let mut place = Place::default();
     let mut open: Option<(usize, Result<SceneFiles, String>)> = None;
     while let Some(Strip { scene, chips }) = shared.strips.next(&mut place) {
-        if open.as_ref().is_none_or(|(number, _)| *number != scene) {
-            let files = SceneFiles::open(&shared.scenes[scene].scene);
-            open = Some((scene, files.map_err(|e| e.to_string())));
-        }
-        let sent = match &mut open {
-            Some((_, Ok(files))) => send_strip(shared, files, scene, &chips, to_workers),
-            Some((_, Err(reason))) => chips.iter().all(|&chip| {
-                let read = Err(reason.clone());
-                to_workers.send(ReadChip { scene, chip, read }).is_ok()
-            }),
-            None => false,
+        let mut files = match open.take() {
+            Some((number, files)) if number == scene => files,
+            _ => SceneFiles::open(&shared.scenes[scene].scene).map_err(|e| e.to_string()),
         };
-        if !sent {
-            shared.leave_out();
-            return;
+        let sent = match &mut files {
+            Ok(files) => send_strip(shared, files, scene, &chips, to_workers),
+            Err(reason) => send_failed(scene, &chips, reason, to_workers),
+        };
+        match sent {
+            Sent::Done => {}
+            Sent::Away(reason) => files = Err(reason),
+            Sent::Stopped => {
+                shared.leave_out();
+                return;
+            }
         }
+        open = Some((scene, files));
     }
 }
 
 /// Reads a strip and hands its chips to the workers. Where it cannot be read as a whole, each chip is read on its
-/// own: damage in one place must not cost its neighbours. Returns `false` when the scan stops.
+/// own: damage in one place must not cost its neighbours.
 fn send_strip(
     shared: &Shared<'_>,
     files: &mut SceneFiles,
     scene: usize,
     chips: &[Chip],
     to_workers: &Sender<ReadChip>,
-) -> bool {
+) -> Sent {
     let Some(mut buffer) = shared.buffers.take(&|| shared.going()) else {
-        return false;
+        return Sent::Stopped;
     };
     let strip = match files.chips.read(chips, &mut buffer) {
-        Ok(()) => Ok(Arc::new(buffer)),
-        Err(_) if chips.len() > 1 => {
-            drop(buffer);
-            return chips
-                .chunks(1)
-                .all(|chip| send_strip(shared, files, scene, chip, to_workers));
+        Ok(()) => Arc::new(buffer),
+        Err(error) if error.is_away() => {
+            let reason = error.to_string();
+            return match send_failed(scene, chips, &reason, to_workers) {
+                Sent::Done => Sent::Away(reason),
+                other => other,
+            };
         }
-        Err(error) => Err(error.to_string()),
+        Err(error) if chips.len() == 1 => {
+            return send_failed(scene, chips, &error.to_string(), to_workers);
+        }
+        Err(_) => {
+            drop(buffer);
+            for (i, chip) in chips.chunks(1).enumerate() {
+                match send_strip(shared, files, scene, chip, to_workers) {
+                    Sent::Done => {}
+                    Sent::Away(reason) => {
+                        return match send_failed(scene, &chips[i + 1..], &reason, to_workers) {
+                            Sent::Done => Sent::Away(reason),
+                            other => other,
+                        };
+                    }
+                    Sent::Stopped => return Sent::Stopped,
+                }
+            }
+            return Sent::Done;
+        }
     };
-    chips.iter().all(|&chip| {
-        let read = strip.clone().and_then(|strip| {
-            let clouds = files.clouds(&chip).map_err(|e| e.to_string())?;
-            Ok(Read { strip, clouds })
-        });
-        to_workers.send(ReadChip { scene, chip, read }).is_ok()
-    })
+    for &chip in chips {
+        let clouds = files.clouds(&chip).map_err(|e| e.to_string());
+        let strip = Arc::clone(&strip);
+        let read = clouds.map(|clouds| Read { strip, clouds });
+        if to_workers.send(ReadChip { scene, chip, read }).is_err() {
+            return Sent::Stopped;
+        }
+    }
+    Sent::Done
+}
+
+/// Hands over chips that cannot be read.
+fn send_failed(scene: usize, chips: &[Chip], reason: &str, to_workers: &Sender<ReadChip>) -> Sent {
+    for &chip in chips {
+        let read = Err(reason.to_owned());
+        if to_workers.send(ReadChip { scene, chip, read }).is_err() {
+            return Sent::Stopped;
+        }
+    }
+    Sent::Done
 }

@@ -39,6 +39,7 @@ fn planned(size: (usize, usize), block: u64, gsd_m: f64) -> PlannedScene {
         },
         content: String::new(),
         cloud_content: String::new(),
+        watches: Vec::new(),
     };
     let spec = ChipSpec {
         gsd_m,

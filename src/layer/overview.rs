@@ -1,6 +1,7 @@
 //! The overview picture: a scene, small, with what was found drawn on it.
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use image::{Rgb, RgbImage};
 use imageproc::drawing::draw_antialiased_line_segment_mut;
@@ -45,11 +46,12 @@ pub enum OverviewError {
     Image(#[from] image::ImageError),
 }
 
-/// Draws a scene with its detections and the outlines of clusters, and returns the PNG.
+/// Draws a scene with its detections and the outlines of clusters, and returns the PNG. Fails when `stop` is raised.
 pub fn draw(
     scene: &Scene,
     detections: &[&Detection],
     clusters: &[Vec<LonLat>],
+    stop: &AtomicBool,
 ) -> Result<Vec<u8>, OverviewError> {
     let longest = scene.width.max(scene.height);
     let factor = if longest > LONGEST_SIDE {
@@ -61,7 +63,7 @@ pub fn draw(
     };
     let side = |pixels: usize| ((pixels as f64 * factor).round() as usize).max(1);
     let size = (side(scene.width), side(scene.height));
-    let mut picture = background(scene, size)?;
+    let mut picture = background(scene, size, stop)?;
 
     let georeference = scene.georeference()?;
     let to_picture = |places: &[LonLat]| -> Result<Vec<PixelPoint>, GeoreferenceError> {
@@ -131,8 +133,12 @@ fn safe_name(id: &str) -> String {
 /// Percentiles of the picture that become black and white: for the eye only, the model sees other numbers.
 const DISPLAY_PERCENTILES: [f64; 2] = [0.1, 99.9];
 
-fn background(scene: &Scene, size: (usize, usize)) -> Result<RgbImage, SceneError> {
-    let thumbnail = Thumbnail::read(scene, size)?;
+fn background(
+    scene: &Scene,
+    size: (usize, usize),
+    stop: &AtomicBool,
+) -> Result<RgbImage, SceneError> {
+    let thumbnail = Thumbnail::read_until(scene, size, Some(stop))?;
     let [black, white] = thumbnail
         .percentiles(DISPLAY_PERCENTILES)
         .unwrap_or([0.0, 1.0]);

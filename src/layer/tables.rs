@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::feature::Identified;
 use super::{Feature, Ring};
+use crate::chip::CloudCover;
 use crate::detect::Detection;
 use crate::geometry::{GroundArea, GroundBox, LonLat};
 use crate::scene::CloudClass;
@@ -141,6 +142,8 @@ pub struct SiteRow<'a> {
     area_m2: f64,
     cluster_id: Option<&'a str>,
     border: bool,
+    cloud: Option<f64>,
+    cloud_class: Option<&'static str>,
     status: &'static str,
 }
 
@@ -183,13 +186,21 @@ pub fn detection_feature<'a>(
         angle_deg: angle(&d.ground),
         area_m2: d.outline.as_ref().map(|_| rounded(d.area_m2(), 0)),
         border: d.border,
-        cloud: d.cloud.map(|cover| rounded(cover.share, 3)),
-        cloud_class: (d.cloud)
-            .and_then(|cover| cover.class)
-            .map(CloudClass::name),
+        cloud: cloud_share(d.cloud),
+        cloud_class: cloud_class(d.cloud),
         model: names.model,
     };
     shape(d.corners, d.outline.as_ref(), row)
+}
+
+/// The share under cloud; `None` where no mask tells.
+fn cloud_share(cover: Option<CloudCover>) -> Option<f64> {
+    cover.map(|cover| rounded(cover.share, 3))
+}
+
+/// The class of most of that.
+fn cloud_class(cover: Option<CloudCover>) -> Option<&'static str> {
+    cover.and_then(|cover| cover.class).map(CloudClass::name)
 }
 
 /// The outline of an area, or the box where there is none.
@@ -229,6 +240,8 @@ pub fn site_feature<'a>(
         area_m2: rounded(site.area_m2(), 0),
         cluster_id: cluster.map(|c| c.id.as_str()),
         border: site.border,
+        cloud: cloud_share(site.cloud),
+        cloud_class: cloud_class(site.cloud),
         status: "unverified",
     };
     shape(site.corners, site.outline.as_ref(), row)

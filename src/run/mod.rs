@@ -4,6 +4,7 @@
 //! `ledger.sqlite` and the layers. [`scan()`] is the whole of `kilnsight scan` but for arguments and printing;
 //! [`LoadedRun`] reads a finished run back.
 
+mod detect;
 mod directory;
 mod error;
 mod load;

@@ -295,9 +295,10 @@ impl Outputs<'_> {
         for (planned, own) in self.scenes.iter().zip(own) {
             self.go_on()?;
             let hulls = hulls.remove(planned.scene.id.as_str()).unwrap_or_default();
-            let png = match overview::draw(&planned.scene, &own, &hulls) {
+            let png = match overview::draw(&planned.scene, &own, &hulls, self.stop) {
                 Ok(png) => png,
                 Err(error) => {
+                    self.go_on()?;
                     let id = &planned.scene.id;
                     // Where chips failed, the reason is told already.
                     if failures.iter().all(|f| f.scene != *id) {

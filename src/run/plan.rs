@@ -130,10 +130,12 @@ pub(super) fn differences(
             let name = |s: &Settings| {
                 s.aoi
                     .as_ref()
-                    .map_or_else(|| "everything".to_owned(), |path| format!("`{path}`"))
+                    .map_or_else(|| "everything".to_owned(), |given| area_words(given))
             };
             let now_name = if before.parameters.aoi == now.parameters.aoi {
                 "the same file with other polygons".to_owned()
+            } else if name(&before.parameters) == name(&now.parameters) {
+                "another".to_owned()
             } else {
                 name(&now.parameters)
             };
@@ -175,6 +177,7 @@ fn scene_differences(
                 moved.path.clone_from(&scene.path);
                 moved.raster.clone_from(&scene.raster);
                 moved.blocks = scene.blocks;
+                moved.watches.clone_from(&scene.watches);
                 moved.date_origin = scene.date_origin;
                 if let (Some(now), Some(before)) = (&mut moved.clouds, &scene.clouds) {
                     now.raster.clone_from(&before.raster);
@@ -198,22 +201,46 @@ fn scene_differences(
     }
 }
 
+/// An area of interest by its name: a box has none, and its corners are nobody's business.
+fn area_words(given: &str) -> String {
+    if given
+        .split(',')
+        .all(|part| part.trim().parse::<f64>().is_ok())
+    {
+        "a box".to_owned()
+    } else {
+        format!("`{given}`")
+    }
+}
+
 fn cloud_words(scene: &Scene) -> String {
     (scene.clouds.as_ref()).map_or_else(
         || "none".to_owned(),
         |mask| {
             let content = scene.cloud_content.as_str();
-            format!("`{}` ({:?}) {content}", redacted(&mask.raster), mask.codes)
+            // The text of a virtual raster tells where it lies.
+            let raster = if mask.raster.contains('<') {
+                "of the scene itself".to_owned()
+            } else {
+                format!("`{}`", redacted(&mask.raster))
+            };
+            format!("{raster} ({:?}) {content}", mask.codes)
         },
     )
 }
 
-/// What differs between two descriptions of a scene.
+/// What differs between two descriptions of a scene. A message may be passed on: it tells no coordinates.
 fn in_words(before: &Scene, now: &Scene) -> (String, String) {
     let words = |s: &Scene| {
         [
             format!("{} × {} pixels", s.width, s.height),
-            format!("in {} at {:?}", s.crs, s.geotransform),
+            format!("in {}", s.crs),
+            if s.geotransform == before.geotransform {
+                "at its place"
+            } else {
+                "at another place"
+            }
+            .to_owned(),
             format!("bands {:?}", s.bands),
             format!("nodata {}", s.validity),
             format!("values {}", s.radiometry.origin),
@@ -227,5 +254,24 @@ fn in_words(before: &Scene, now: &Scene) -> (String, String) {
         let parts = (0..of.len()).filter(|&i| old[i] != new[i]);
         parts.map(|i| of[i].as_str()).collect::<Vec<_>>().join(", ")
     };
-    (differing(&old), differing(&new))
+    match (differing(&old), differing(&new)) {
+        (old, _) if old.is_empty() => (
+            "as recorded".to_owned(),
+            format!("otherwise in {}", other_keys(before, now)),
+        ),
+        words => words,
+    }
+}
+
+/// Names of what differs in two records of a scene.
+fn other_keys(before: &Scene, now: &Scene) -> String {
+    let as_map = |scene: &Scene| match serde_json::to_value(scene) {
+        Ok(Value::Object(map)) => map,
+        _ => serde_json::Map::new(),
+    };
+    let (old, new) = (as_map(before), as_map(now));
+    let keys = new.keys().filter(|key| old.get(*key) != new.get(*key));
+    keys.map(|key| format!("`{key}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

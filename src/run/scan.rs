@@ -1,10 +1,10 @@
 //! A scan from beginning to end.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use super::detect::{Inference, detect};
 use super::directory::{DirectoryError, RunDirectory};
 use super::error::ScanError;
 use super::outputs::{Outputs, Written};
@@ -15,13 +15,11 @@ use super::record::{Areas, Counts, Execution, Failure, RunRecord, SceneEntry, Se
 use super::resume::{left_out, open_ledger};
 use super::settings::Settings;
 use super::staged::StagedFile;
-use crate::chip::{AreaOfInterest, InputScaling};
-use crate::detect::{
-    ChipOutcome, Ledger, LedgerError, Pipeline, PipelineError, PlannedScene, Verdict,
-};
+use crate::chip::AreaOfInterest;
+use crate::detect::{Ledger, PlannedScene};
 use crate::layer::tables::Names;
-use crate::model::{Detector, Device, Model, OnnxDetector, runtime_info};
-use crate::scene::{Scene, set_block_cache_bytes};
+use crate::model::{Device, Model, OnnxDetector, runtime_info};
+use crate::scene::Scene;
 
 /// What to do with what the directory holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,118 +245,6 @@ fn scenes_before(out: &Path, existing: Existing) -> Vec<Scene> {
     (descriptions.unwrap_or_default().iter())
         .filter_map(|text| serde_json::from_str(text).ok())
         .collect()
-}
-
-/// What chips are put through.
-#[derive(Clone, Copy)]
-struct Inference<'a> {
-    model: &'a Model,
-    device: Device,
-    batch: usize,
-    workers: usize,
-}
-
-impl<'a> Inference<'a> {
-    fn of(request: &ScanRequest<'a>) -> Self {
-        Self {
-            model: request.model,
-            device: request.device,
-            batch: request.batch,
-            workers: request.workers,
-        }
-    }
-}
-
-/// Puts all chips through the model that the ledger does not have yet; the first worker takes the detector that is
-/// there already. Returns how many chips the ledger had.
-fn detect(
-    ledger: &mut Ledger,
-    planned: &[PlannedScene],
-    (inference, first_detector): (Inference<'_>, OnnxDetector),
-    settings: &Settings,
-    progress: &dyn Progress,
-    stop: &AtomicBool,
-) -> Result<u64, ScanError> {
-    let Inference {
-        model,
-        device,
-        batch,
-        workers,
-    } = inference;
-    let (mut total, mut resumed) = (0u64, 0u64);
-    for scene in planned {
-        if scene.area.is_none() {
-            total += scene.plan.len() as u64;
-            resumed += scene.finished.len() as u64;
-            continue;
-        }
-        let going = scene
-            .plan
-            .chips()
-            .take_while(|_| !stop.load(Ordering::Relaxed));
-        for chip in going.filter(|chip| scene.is_wanted(chip)) {
-            total += 1;
-            resumed += u64::from(scene.finished.contains(chip.index));
-        }
-    }
-    let scaling = &model.card.scaling;
-    let pipeline = Pipeline {
-        workers,
-        batch,
-        scaling: InputScaling {
-            clamp: scaling.range.map(|[low, high]| (low as f32, high as f32)),
-            gain: scaling.gain.iter().map(|v| *v as f32).collect(),
-            bias: scaling.bias.iter().map(|v| *v as f32).collect(),
-            padding: model.card.padding,
-        },
-        store_score: settings.store_score as f32,
-        rule: settings.nms(),
-        overlap_px: settings.overlap_px(),
-        max_cloud: settings.max_cloud,
-    };
-    set_block_cache_bytes(pipeline.block_cache_bytes(planned));
-    let first_detector = Mutex::new(Some(first_detector));
-    let make_detector = || -> Result<Box<dyn Detector>, String> {
-        let there = (first_detector.lock())
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        match there {
-            Some(detector) => Ok(Box::new(detector)),
-            None => OnnxDetector::on(model, device, batch)
-                .map(|d| Box::new(d) as Box<dyn Detector>)
-                .map_err(|e| e.to_string()),
-        }
-    };
-    if device != Device::Cpu {
-        progress.note(&format!("the model runs on {device}"));
-    }
-    progress.begin("chips", total, resumed);
-    let mut done = resumed;
-    let mut failed_scenes = std::collections::BTreeSet::new();
-    let finished = pipeline.run(planned, &make_detector, stop, |outcome: ChipOutcome| {
-        ledger.record(&outcome)?;
-        done += 1;
-        progress.advance(1);
-        if let Verdict::Failed(reason) = &outcome.verdict
-            && failed_scenes.insert(outcome.scene)
-        {
-            progress.note(&format!(
-                "scene `{}`: {reason}",
-                planned[outcome.scene].scene.id
-            ));
-        }
-        Ok::<(), LedgerError>(())
-    });
-    progress.end();
-    if let Err(PipelineError::Sink(error)) = finished {
-        return Err(error.into());
-    }
-    ledger.commit()?;
-    match finished {
-        Ok(true) => Ok(resumed),
-        Ok(false) => Err(ScanError::Interrupted { done, total }),
-        Err(other) => Err(ScanError::Worker(other.to_string())),
-    }
 }
 
 impl ScanSummary {

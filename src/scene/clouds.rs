@@ -262,7 +262,14 @@ impl CloudReader {
         };
         (self.dataset.rasterband(self.mask.band))
             .and_then(|band| {
-                read_window(&band, under, thinned, Resampling::Nearest, &mut self.values)
+                read_window(
+                    &band,
+                    under,
+                    thinned,
+                    Resampling::Nearest,
+                    None,
+                    &mut self.values,
+                )
             })
             .map_err(|e| SceneError::CloudMask {
                 path: self.path.clone(),

@@ -15,14 +15,10 @@ const SAMPLE_BYTES: u64 = 64 * 1024;
 /// Sampled places of a scene of one file, first and last bytes included. Many files share them.
 const SAMPLE_PLACES: u64 = 16;
 
-/// What the files of an open raster hold: sizes and samples of local ones, what the server says of remote
-/// ones. Empty where there is nothing to go by.
-pub(super) fn content_of_dataset(dataset: &Dataset, path: &str) -> String {
-    if is_remote(path) {
-        return remote_content(path).unwrap_or_default();
-    }
+/// The files of this machine that an open raster is made of.
+pub(super) fn files_behind(dataset: &Dataset, path: &str) -> Vec<PathBuf> {
     if Path::new(path).is_dir() {
-        return content_of_path(Path::new(path));
+        return files_under(Path::new(path));
     }
     let mut files: Vec<PathBuf> = files_of(dataset)
         .iter()
@@ -32,7 +28,7 @@ pub(super) fn content_of_dataset(dataset: &Dataset, path: &str) -> String {
     if files.is_empty() {
         files.push(on_disk(path));
     }
-    content_of_files(&files)
+    files
 }
 
 /// What a file holds, or all files in a folder.

@@ -24,6 +24,7 @@ mod special;
 mod stored;
 mod thumbnail;
 mod validity;
+mod watch;
 
 pub use bands::BandError;
 pub(crate) use bands::{ALIASES, same_band};
@@ -47,3 +48,4 @@ pub(crate) use special::is_special;
 pub use stored::{EmptyPixels, Samples, StoredPixels};
 pub use thumbnail::Thumbnail;
 pub use validity::{NodataOption, ValidityRule};
+pub use watch::Watch;

@@ -10,16 +10,17 @@ use thiserror::Error;
 
 use super::bands::{BandError, pick_bands};
 use super::clouds::{CloudOptions, CloudReader};
-use super::content::{content_of_dataset, content_of_raster};
+use super::content::{content_of_raster, files_behind, on_disk, remote_content};
 use super::date::{DateOrigin, SceneDate, date_in_name, date_in_tags};
 use super::geolocate::{Location, locate};
 use super::georeference::{Georeference, GeoreferenceError};
 use super::ground_scale::GroundScale;
 use super::radiometry::{Radiometry, ScalingOrigin};
-use super::remote::{means_away, open_dataset, redacted};
+use super::remote::{is_remote, means_away, open_dataset, redacted};
 use super::source::{BandScaling, CloudMask, SceneSource, without_secrets_if_any};
 use super::special::is_special;
 use super::validity::{NodataOption, ValidityRule, alpha_band};
+use super::watch::Watch;
 
 /// Why a file cannot serve as a scene.
 #[derive(Debug, Error)]
@@ -110,6 +111,16 @@ pub enum SceneError {
         /// The mask.
         mask: String,
         /// What is wrong with it.
+        reason: String,
+    },
+    /// The server of a scene stopped answering while it was read.
+    #[error(
+        "`{path}` cannot be reached any more ({reason}): give the same command again when it can, it goes on from there"
+    )]
+    Away {
+        /// The path as given.
+        path: String,
+        /// What GDAL says.
         reason: String,
     },
     /// A window could not be read.
@@ -224,6 +235,9 @@ pub struct Scene {
     pub content: String,
     /// The same of a cloud mask that is not among them.
     pub cloud_content: String,
+    /// To notice it while the scene is scanned. Not part of what identifies a scene.
+    #[serde(skip)]
+    pub watches: Vec<Watch>,
 }
 
 impl Scene {
@@ -245,6 +259,7 @@ impl Scene {
             path: path.to_owned(),
             source,
         })?;
+        let watch = watch(source, &dataset);
         if dataset.raster_count() == 0 {
             let parts = dataset.metadata_domain("SUBDATASETS").unwrap_or_default();
             let hint = match parts.first().and_then(|part| part.split_once('=')) {
@@ -291,6 +306,11 @@ impl Scene {
         };
         let clouds =
             (options.clouds).mask_of(path, &of_classes, &dataset, source.clouds.as_ref())?;
+        let mask_watch = (clouds.as_ref())
+            .filter(|mask| mask.raster != source.raster())
+            .map(|mask| on_disk(&mask.raster))
+            .filter(|file| file.is_file())
+            .map(|file| Watch::of_files(&[file]));
         let date = date_of(source, options, &dataset);
 
         let scene = Self {
@@ -317,12 +337,17 @@ impl Scene {
             radiometry: Radiometry::as_stored(bands.len()),
             bands,
             blocks,
-            content: (source.content.clone())
-                .unwrap_or_else(|| content_of_dataset(&dataset, source.raster())),
+            content: (source.content.clone()).unwrap_or_else(|| watch.content().to_owned()),
+            watches: std::iter::once(watch).chain(mask_watch).collect(),
         };
         // A mask that cannot be read is found out now, and not at every chip.
         drop(CloudReader::open(&scene)?);
         Ok(scene)
+    }
+
+    /// Whether other files have taken the place of those that were opened.
+    pub fn has_changed(&self) -> bool {
+        self.watches.iter().any(Watch::is_broken)
     }
 
     /// What GDAL opens.
@@ -349,6 +374,7 @@ impl SceneError {
             Self::NotARaster { source, .. } | Self::Read { source, .. } => {
                 means_away(&gdal_words(source))
             }
+            Self::Away { .. } => true,
             _ => false,
         }
     }
@@ -477,6 +503,19 @@ fn block_layout(dataset: &Dataset, bands: &[usize]) -> Result<BlockLayout, GdalE
         layout.row_bytes += band.x_size() as u64 * height * u64::from(band.band_type().bytes());
     }
     Ok(layout)
+}
+
+/// Watches the files of a scene. Of those on a network, the ones that a product is made of are not told apart.
+fn watch(source: &SceneSource, dataset: &Dataset) -> Watch {
+    let raster = source.raster();
+    if is_remote(raster) {
+        let content = match &source.content {
+            Some(content) => content.clone(),
+            None => remote_content(raster).unwrap_or_default(),
+        };
+        return Watch::of_remote(raster, &content);
+    }
+    Watch::of_files(&files_behind(dataset, raster))
 }
 
 /// The content of a cloud mask that is neither a band of the scene nor part of what the product says of its files.

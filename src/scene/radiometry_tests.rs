@@ -35,6 +35,7 @@ fn scene(data_type: &str, scaling: Option<(ScalingOrigin, [f64; 4])>) -> Scene {
         blocks: crate::scene::BlockLayout::default(),
         content: String::new(),
         cloud_content: String::new(),
+        watches: Vec::new(),
     }
 }
 

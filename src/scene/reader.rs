@@ -1,12 +1,14 @@
 //! Reading a window of a scene: used bands as planes of `f32`, and which pixels are measured.
 
+use std::sync::atomic::AtomicBool;
+
 use gdal::Dataset;
 use gdal::errors::GdalError;
 use gdal::raster::{GdalDataType, GdalType};
 
 use super::open::{Scene, SceneError};
 use super::raw::{Resampling, read_window};
-use super::remote::open_dataset;
+use super::remote::{is_remote, open_dataset, why_away};
 use super::stored::{EmptyPixels, Sample, StoredPixels};
 use super::validity::ValidityRule;
 
@@ -34,25 +36,36 @@ impl Window {
 }
 
 /// An open scene. A GDAL dataset must not be used by two threads at once: each thread opens its own.
-pub struct SceneReader {
+pub struct SceneReader<'a> {
     dataset: Dataset,
     bands: Vec<usize>,
     validity: ValidityRule,
     path: String,
+    /// What GDAL opened.
+    raster: String,
     /// The type of all used bands, where it is one that is kept as stored.
     data_type: Option<GdalDataType>,
     /// Rows that are read at a time, of all bands: whole blocks.
     rows_at_once: usize,
     scratch: Vec<f32>,
     mask: Vec<u8>,
+    /// Raised when what is being read is not wanted any more.
+    stop: Option<&'a AtomicBool>,
 }
 
 /// Fewer rows at a time than this are not worth the calls, where blocks are flat.
 const MIN_ROWS_AT_ONCE: usize = 64;
 
-impl SceneReader {
+impl SceneReader<'static> {
     /// Opens the file of a scene described before.
     pub fn open(scene: &Scene) -> Result<Self, SceneError> {
+        Self::open_until(scene, None)
+    }
+}
+
+impl<'a> SceneReader<'a> {
+    /// The same for reads that fail when `stop` is raised meanwhile.
+    pub fn open_until(scene: &Scene, stop: Option<&'a AtomicBool>) -> Result<Self, SceneError> {
         let dataset = open_dataset(scene.raster()).map_err(|source| SceneError::NotARaster {
             path: scene.path.clone(),
             source,
@@ -76,10 +89,12 @@ impl SceneReader {
             bands: scene.bands.clone(),
             validity: scene.validity.clone(),
             path: scene.path.clone(),
+            raster: scene.raster().to_owned(),
             data_type,
             rows_at_once: MIN_ROWS_AT_ONCE.next_multiple_of(block_rows),
             scratch: Vec::new(),
             mask: Vec::new(),
+            stop,
         })
     }
 
@@ -94,13 +109,37 @@ impl SceneReader {
         planes: &mut [f32],
         valid: &mut [u8],
     ) -> Result<(), SceneError> {
-        self.read_inner(window, size, planes, valid)
-            .map_err(|source| SceneError::Read {
-                path: self.path.clone(),
-                column: window.x.floor().max(0.0) as u64,
-                row: window.y.floor().max(0.0) as u64,
-                source,
-            })
+        let origin = (
+            window.x.floor().max(0.0) as usize,
+            window.y.floor().max(0.0) as usize,
+        );
+        self.attempt(origin, |reader| {
+            reader.read_inner(window, size, planes, valid)
+        })
+    }
+
+    /// Reads; where that fails and a server has to do with it, tells whether it is away, and reads again if it is not.
+    fn attempt(
+        &mut self,
+        origin: (usize, usize),
+        mut read: impl FnMut(&mut Self) -> Result<(), GdalError>,
+    ) -> Result<(), SceneError> {
+        let mut done = read(self);
+        if done.is_err() && is_remote(&self.raster) {
+            if let Some(reason) = why_away(&self.dataset, &self.raster) {
+                return Err(SceneError::Away {
+                    path: self.path.clone(),
+                    reason,
+                });
+            }
+            done = read(self);
+        }
+        done.map_err(|source| SceneError::Read {
+            path: self.path.clone(),
+            column: origin.0 as u64,
+            row: origin.1 as u64,
+            source,
+        })
     }
 
     /// Reads whole pixels, `size` columns and rows from `origin` on, as they are stored: each block of the file
@@ -120,17 +159,11 @@ impl SceneReader {
             ValidityRule::Given(value) => EmptyPixels::Value(value as f32),
             ValidityRule::AssumedZero => EmptyPixels::Value(0.0),
         };
-        let read = match self.data_type {
-            Some(GdalDataType::UInt8) => self.read_samples::<u8>(into),
-            Some(GdalDataType::UInt16) => self.read_samples::<u16>(into),
-            Some(GdalDataType::Int16) => self.read_samples::<i16>(into),
-            _ => self.read_samples::<f32>(into),
-        };
-        read.map_err(|source| SceneError::Read {
-            path: self.path.clone(),
-            column: origin.0 as u64,
-            row: origin.1 as u64,
-            source,
+        self.attempt(origin, |reader| match reader.data_type {
+            Some(GdalDataType::UInt8) => reader.read_samples::<u8>(into),
+            Some(GdalDataType::UInt16) => reader.read_samples::<u16>(into),
+            Some(GdalDataType::Int16) => reader.read_samples::<i16>(into),
+            _ => reader.read_samples::<f32>(into),
         })
     }
 
@@ -180,6 +213,7 @@ impl SceneReader {
                     window,
                     part,
                     Resampling::Nearest,
+                    self.stop,
                     &mut plane[range.clone()],
                 )?;
             }
@@ -214,6 +248,7 @@ impl SceneReader {
                 window,
                 size,
                 resampling,
+                self.stop,
                 plane,
             )?;
         }
@@ -258,7 +293,7 @@ impl SceneReader {
     ) -> Result<(), GdalError> {
         if let ValidityRule::AlphaBand(number) = self.validity {
             let alpha = self.dataset.rasterband(number)?;
-            read_window(&alpha, window, size, Resampling::Nearest, valid)?;
+            read_window(&alpha, window, size, Resampling::Nearest, self.stop, valid)?;
             for v in valid.iter_mut() {
                 *v = u8::from(*v != 0);
             }
@@ -274,6 +309,7 @@ impl SceneReader {
                 window,
                 size,
                 Resampling::Nearest,
+                self.stop,
                 &mut self.mask,
             )?;
             for (v, m) in valid.iter_mut().zip(&self.mask) {
@@ -311,6 +347,7 @@ impl SceneReader {
                 window,
                 size,
                 Resampling::Nearest,
+                self.stop,
                 &mut self.scratch,
             )?;
             note(&self.scratch);

@@ -7,6 +7,8 @@ use gdal::config::{
 use gdal::errors::GdalError;
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
 
+use super::raw::{VirtualFile, files_of, forget_remote};
+
 /// GDAL's file systems that lie on a network.
 const NETWORKS: &[&str] = &[
     "/vsicurl",
@@ -106,6 +108,28 @@ pub(crate) fn means_away(message: &str) -> bool {
     }
 }
 
+/// Why a raster whose pixels cannot be read is away, if it is: the server of each of its remote files is asked, since
+/// the error of a failed read tells of the pixels only.
+pub(super) fn why_away(dataset: &Dataset, raster: &str) -> Option<String> {
+    let mut names = files_of(dataset);
+    names.push(raster.to_owned());
+    names
+        .iter()
+        .filter_map(|name| remote_file(name))
+        .find_map(|file| {
+            forget_remote(file);
+            let reason = VirtualFile::open(file).err()?;
+            means_away(&reason).then(|| redacted(reason.trim()))
+        })
+}
+
+/// The file on a network that a name of GDAL's begins with or holds in braces.
+fn remote_file(name: &str) -> Option<&str> {
+    let at = (NETWORKS.iter().filter_map(|network| name.find(network))).min()?;
+    let file = name.get(at..)?.split(['}', '<', '"']).next()?;
+    (!file.is_empty()).then_some(file)
+}
+
 /// The text with the secrets taken out of its addresses: whatever follows `?` (signatures, tokens), and names
 /// and passwords before `@`.
 pub fn redacted(text: &str) -> String {
@@ -168,6 +192,21 @@ mod tests {
         for (text, clean) in cases {
             assert_eq!(redacted(text), clean);
             assert_eq!(redacted(clean), clean);
+        }
+    }
+
+    #[test]
+    fn the_remote_file_in_a_name_is_found() {
+        for (name, file) in [
+            ("/vsicurl/http://h/a.tif", Some("/vsicurl/http://h/a.tif")),
+            ("/vsizip/{/vsis3/b/a.zip}/c/d.jp2", Some("/vsis3/b/a.zip")),
+            (
+                "<S>/vsicurl/http://h/a.tif</S>",
+                Some("/vsicurl/http://h/a.tif"),
+            ),
+            ("a.tif", None),
+        ] {
+            assert_eq!(remote_file(name), file);
         }
     }
 

@@ -1,5 +1,7 @@
 //! A whole scene, small: for statistics that must not change from chip to chip, and for pictures.
 
+use std::sync::atomic::AtomicBool;
+
 use super::open::{Scene, SceneError};
 use super::reader::{SceneReader, Window};
 use super::sample::percentiles_in;
@@ -17,6 +19,15 @@ pub struct Thumbnail {
 impl Thumbnail {
     /// Reads a scene into `size` pixels.
     pub fn read(scene: &Scene, size: (usize, usize)) -> Result<Self, SceneError> {
+        Self::read_until(scene, size, None)
+    }
+
+    /// The same, and fails when `stop` is raised meanwhile: a large scene without overviews is decoded as a whole.
+    pub fn read_until(
+        scene: &Scene,
+        size: (usize, usize),
+        stop: Option<&AtomicBool>,
+    ) -> Result<Self, SceneError> {
         let pixels = size.0 * size.1;
         let mut planes = vec![0f32; pixels * scene.bands.len()];
         let mut valid = vec![0u8; pixels];
@@ -26,7 +37,7 @@ impl Thumbnail {
             width: scene.width as f64,
             height: scene.height as f64,
         };
-        SceneReader::open(scene)?.read(whole, size, &mut planes, &mut valid)?;
+        SceneReader::open_until(scene, stop)?.read(whole, size, &mut planes, &mut valid)?;
         Ok(Self {
             size,
             planes,

@@ -1,6 +1,7 @@
 //! Detections of the same place become one site.
 
 use super::identity::SiteIds;
+use crate::chip::CloudCover;
 use crate::detect::Detection;
 use crate::geometry::{GroundArea, GroundBox, GroundPile, LonLat, SuppressionRule};
 
@@ -31,6 +32,8 @@ pub struct Site {
     pub last_seen: Option<String>,
     /// Whether every detection of it was cut by the edge of what was seen.
     pub border: bool,
+    /// How much of its best detection lies under cloud; `None`: that scene has no cloud mask.
+    pub cloud: Option<CloudCover>,
     /// What its areas cover together, where they are areas: `ground` is then the smallest rectangle round it.
     pub outline: Option<GroundArea>,
 }
@@ -108,6 +111,7 @@ pub(super) fn site_of(members: &[&Detection], source: &dyn SiteSource, ids: &mut
         first_seen: dates().min().map(str::to_owned),
         last_seen: dates().max().map(str::to_owned),
         border: members.iter().all(|d| d.border),
+        cloud: best.cloud,
         outline: None,
     }
 }

@@ -147,6 +147,8 @@ pub(super) fn explain(address: &Address, reason: &str) -> SourceError {
     } else if reason.is_empty() || is_any(&reason, NOT_THERE) {
         if address.is_remote() {
             SourceError::NotFound(path)
+        } else if path.contains(char::REPLACEMENT_CHARACTER) {
+            SourceError::NotUtf8(path)
         } else {
             SourceError::Missing(path)
         }

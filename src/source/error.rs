@@ -11,6 +11,9 @@ pub enum SourceError {
     /// Nothing there.
     #[error("`{0}` does not exist: check the path")]
     Missing(String),
+    /// A name with bytes that are no UTF-8.
+    #[error("`{0}` is not what the file is called: its name is not UTF-8; rename it")]
+    NotUtf8(String),
     /// A server says that it has no such file.
     #[error("`{0}` is not there (the server has no such file): check the address")]
     NotFound(String),

@@ -70,6 +70,9 @@ impl<'a> Expansion<'a> {
                 if typed.contains(['*', '?', '[']) {
                     return self.pattern(&typed, via);
                 }
+                if typed.contains(char::REPLACEMENT_CHARACTER) {
+                    return Err(SourceError::NotUtf8(typed));
+                }
                 // GDAL's own names of parts (`NETCDF:"a.nc":red`), or nothing: opening it will tell.
                 self.push(SceneSource::file(typed), via);
                 return Ok(());
@@ -294,7 +297,7 @@ impl<'a> Expansion<'a> {
         let bytes = self.access.read(address)?;
         let text = String::from_utf8(bytes).map_err(|_not_text| SourceError::Unreadable {
             path: shown.clone(),
-            reason: "it is not a text file of paths".to_owned(),
+            reason: "it is not a text file of paths in UTF-8".to_owned(),
         })?;
         let via: Vec<String> = via.iter().cloned().chain([shown.clone()]).collect();
         let mut any = false;

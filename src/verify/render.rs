@@ -75,7 +75,7 @@ impl Stretch {
 pub(super) struct Renderer<'a> {
     scene: &'a Scene,
     stretch: Stretch,
-    reader: SceneReader,
+    reader: SceneReader<'static>,
     georeference: Georeference,
     planes: Vec<f32>,
     valid: Vec<u8>,

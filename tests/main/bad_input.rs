@@ -2,9 +2,12 @@
 //!
 //! Every message is one line that begins with `error:`, names what is wrong, and says what to do.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
 use serde_json::json;
 
-use crate::fixture::{Fixture, Pixels, blob, field};
+use crate::fixture::{Empty, Fixture, Pixels, blob, field};
 use crate::harness::{Outcome, Workspace, gdal_tool};
 
 /// Commands, and what came of them, as a table for a person to read.
@@ -26,7 +29,16 @@ impl Table {
     /// Runs a command that must fail with one line.
     fn add(&mut self, what: &str, arguments: &str) {
         use std::fmt::Write;
-        let outcome = self.space.run(arguments);
+        let mut command = self.space.command("");
+        for word in arguments.split_whitespace() {
+            command.arg(OsString::from_vec(not_utf8(word)));
+        }
+        let output = command.output().unwrap();
+        let outcome = Outcome {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        };
         let Outcome { code, stderr, .. } = &outcome;
         assert!(
             stderr.starts_with("error: ") && stderr.lines().count() == 1,
@@ -34,6 +46,37 @@ impl Table {
         );
         let code = code.unwrap_or_else(|| panic!("{what}: killed\n{outcome:?}"));
         writeln!(self.text, "{what}\n  {code}  {}", stderr.trim_end()).unwrap();
+    }
+
+    /// The same for what is found out while chips are read, and noted then too.
+    fn add_late(&mut self, what: &str, arguments: &str) {
+        use std::fmt::Write;
+        let outcome = self.space.run(arguments);
+        let last = outcome.stderr.lines().last().unwrap_or_default();
+        assert!(last.starts_with("error: "), "{what}\n{outcome:?}");
+        writeln!(self.text, "{what}\n  {}  {last}", outcome.code.unwrap()).unwrap();
+    }
+
+    /// Runs a scan that is put up with. `{bad}` in it stands for a name that is not UTF-8.
+    fn survived(&mut self, what: &str, scan: &str) {
+        use std::fmt::Write;
+        let mut command = self.space.command("scan --model blob --workers 1");
+        for word in scan.split_whitespace() {
+            command.arg(OsString::from_vec(not_utf8(word)));
+        }
+        let output = command.output().unwrap();
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let told = told
+            .lines()
+            .find(|line| line.starts_with("failed: "))
+            .or(told.lines().next());
+        let told = told.unwrap_or_else(|| panic!("{what}: {output:?}"));
+        writeln!(
+            self.text,
+            "{what}\n  {}  {told}",
+            output.status.code().unwrap()
+        )
+        .unwrap();
     }
 
     fn scene(&mut self, what: &str, scene: &str) {
@@ -58,7 +101,55 @@ impl Table {
 #[test]
 fn scenes_that_cannot_be_scanned() {
     let mut table = Table::new();
-    let space = &table.space;
+    write_bad_scenes(&table.space);
+    write_virtual_rasters(&table.space);
+    write_odd_names(&table.space);
+
+    table.scene("a file that is not there", "gone.tif");
+    table.scene("a pipe that nobody writes to", "pipe.tif");
+    table.scene("a device", "/dev/zero");
+    table.scene("a link to itself", "loop.tif");
+    table.scene("pixels larger than the universe", "endless.vrt");
+    table.scene("a million pixels a side", "vast.vrt");
+    table.scene("a negative number of pixels", "negative.vrt");
+    table.scene("pixels without a size", "flat.vrt");
+    table.scene("a corner that is no number", "nan.vrt");
+    table.scene("a place that is not on Earth", "beyond.vrt");
+    table.scene("a scene smaller than a pixel of the model", "speck.vrt");
+    table.scene("XML that grows without end", "laughs.vrt");
+    table.scene("text", "text.tif");
+    table.scene("an empty file", "empty.tif");
+    table.scene("a folder without rasters", "bare");
+    table.scene("a pattern that matches nothing", "*.jp2");
+    table.scene("no georeference", "nowhere.tif");
+    table.scene("too few bands", "two-bands.tif");
+    table.scene("four bands without names", "four-bands.tif");
+    table.scene("bands of other names", "infrared.tif");
+    table.scene("a band that is not there", "good.tif --bands 1,2,nir");
+    table.scene("too few bands named", "good.tif --bands 1,2");
+    table.scene("a colour table", "palette.tif");
+    table.scene("complex numbers", "complex.tif");
+    table.scene("16 bits, and nothing says what they mean", "wide.tif");
+    table.scene("two that are wrong", "gone.tif text.tif");
+    table.scene("a name that is not UTF-8", "caf{bad}.tif");
+    table.scene("a folder that holds one", "menu");
+    table.scene("a list of names that are not UTF-8", "menu.txt");
+    table.scene("a list whose name is not UTF-8", "@caf{bad}.txt");
+    for (what, scene) in [
+        ("a virtual raster of itself", "self.vrt"),
+        ("two virtual rasters of each other", "hen.vrt"),
+    ] {
+        table.add_late(
+            what,
+            &format!("scan {scene} --model blob --out cycle --fresh --workers 1"),
+        );
+    }
+    insta::assert_snapshot!(table.text);
+    assert!(!table.space.path("run").exists(), "nothing was scanned");
+}
+
+/// Files that are no scenes, or not such as the model needs.
+fn write_bad_scenes(space: &Workspace) {
     let plain = || Fixture::new((96, 80), vec![blob(48.0, 40.0)]);
     space.write("text.tif", "This is no picture.");
     space.write("empty.tif", "");
@@ -95,6 +186,16 @@ fn scenes_that_cannot_be_scanned() {
     std::fs::create_dir(space.path("bare")).unwrap();
     make_pipe(space, "pipe.tif");
     std::os::unix::fs::symlink("loop.tif", space.path("loop.tif")).unwrap();
+    let tenfold = tenfold();
+    let laughs = format!("<!DOCTYPE l [<!ENTITY e0 \"0123456789\">{tenfold}]>");
+    space.write(
+        "laughs.vrt",
+        format!("{laughs}<VRTDataset><SRS>&e9;</SRS></VRTDataset>"),
+    );
+}
+
+/// Virtual rasters that cannot be, and some that lead nowhere but to each other.
+fn write_virtual_rasters(space: &Workspace) {
     let virtual_raster =
         |name: &str, side: &str, geotransform: &str| {
             let bands = [1, 2, 3]
@@ -112,41 +213,33 @@ fn scenes_that_cannot_be_scanned() {
     virtual_raster("nan.vrt", "96", "nan,10,0,60000,0,-10");
     virtual_raster("beyond.vrt", "96", "1e12,10,0,60000,0,-10");
     virtual_raster("speck.vrt", "96", "500000,1e-9,0,60000,0,-1e-9");
-    let tenfold = tenfold();
-    let laughs = format!("<!DOCTYPE l [<!ENTITY e0 \"0123456789\">{tenfold}]>");
-    space.write(
-        "laughs.vrt",
-        format!("{laughs}<VRTDataset><SRS>&e9;</SRS></VRTDataset>"),
-    );
+    for (name, of) in [("self", "self"), ("hen", "egg"), ("egg", "hen")] {
+        let band = |band: u8| {
+            format!(
+                "<VRTRasterBand dataType=\"Byte\" band=\"{band}\"><SimpleSource>\
+                 <SourceFilename relativeToVRT=\"1\">{of}.vrt</SourceFilename>\
+                 <SourceBand>{band}</SourceBand></SimpleSource></VRTRasterBand>"
+            )
+        };
+        space.write(
+            &format!("{name}.vrt"),
+            format!(
+                "<VRTDataset rasterXSize=\"96\" rasterYSize=\"96\"><SRS>EPSG:32631</SRS>\
+             <GeoTransform>500000,10,0,60000,0,-10</GeoTransform>{}</VRTDataset>",
+                [1, 2, 3].map(band).concat()
+            ),
+        );
+    }
+}
 
-    table.scene("a file that is not there", "gone.tif");
-    table.scene("a pipe that nobody writes to", "pipe.tif");
-    table.scene("a device", "/dev/zero");
-    table.scene("a link to itself", "loop.tif");
-    table.scene("pixels larger than the universe", "endless.vrt");
-    table.scene("a million pixels a side", "vast.vrt");
-    table.scene("a negative number of pixels", "negative.vrt");
-    table.scene("pixels without a size", "flat.vrt");
-    table.scene("a corner that is no number", "nan.vrt");
-    table.scene("a place that is not on Earth", "beyond.vrt");
-    table.scene("a scene smaller than a pixel of the model", "speck.vrt");
-    table.scene("XML that grows without end", "laughs.vrt");
-    table.scene("text", "text.tif");
-    table.scene("an empty file", "empty.tif");
-    table.scene("a folder without rasters", "bare");
-    table.scene("a pattern that matches nothing", "*.jp2");
-    table.scene("no georeference", "nowhere.tif");
-    table.scene("too few bands", "two-bands.tif");
-    table.scene("four bands without names", "four-bands.tif");
-    table.scene("bands of other names", "infrared.tif");
-    table.scene("a band that is not there", "good.tif --bands 1,2,nir");
-    table.scene("too few bands named", "good.tif --bands 1,2");
-    table.scene("a colour table", "palette.tif");
-    table.scene("complex numbers", "complex.tif");
-    table.scene("16 bits, and nothing says what they mean", "wide.tif");
-    table.scene("two that are wrong", "gone.tif text.tif");
-    insta::assert_snapshot!(table.text);
-    assert!(!table.space.path("run").exists(), "nothing was scanned");
+/// Files whose names are not UTF-8, and a list of one.
+fn write_odd_names(space: &Workspace) {
+    std::fs::create_dir(space.path("menu")).unwrap();
+    for name in ["caf{bad}.tif", "menu/caf{bad}.tif", "caf{bad}.txt"] {
+        let name = OsString::from_vec(not_utf8(name));
+        std::fs::copy(space.path("good.tif"), space.path(name)).unwrap();
+    }
+    space.write("menu.txt", not_utf8("caf{bad}.tif\n"));
 }
 
 #[test]
@@ -208,6 +301,8 @@ fn areas_of_interest_that_cannot_be_used() {
     ));
     space.write("stranger.kml", "<!DOCTYPE l [<!ENTITY e SYSTEM \"file:///etc/passwd\">]><kml xmlns=\"http://www.opengis.net/kml/2.2\"><Document><name>&e;</name></Document></kml>");
     make_pipe(space, "pipe.geojson");
+    let name = OsString::from_vec(not_utf8("caf{bad}.geojson"));
+    std::fs::write(space.path(name), polygon(&ring("[79.1,27.2]"))).unwrap();
     std::fs::create_dir(space.path("bare")).unwrap();
 
     table.area("a corner that is no number", "nan.geojson");
@@ -223,6 +318,7 @@ fn areas_of_interest_that_cannot_be_used() {
     table.area("XML that reads another file", "stranger.kml");
     table.area("a pipe that nobody writes to", "pipe.geojson");
     table.area("a folder", "bare");
+    table.area("a name that is not UTF-8", "caf{bad}.geojson");
     table.area("a box of no numbers", "nan,27,80,28");
     table.area("an infinite box", "-inf,-inf,inf,inf");
     table.area("a file that is not there", "gone.geojson");
@@ -355,6 +451,44 @@ fn run_directories_that_cannot_be_written() {
         kept.starts_with("my notes"),
         "what is not ours is left alone"
     );
+}
+
+#[test]
+fn what_is_put_up_with() {
+    let mut table = Table::new();
+    let space = &table.space;
+    let mut fixture = Fixture::new((96, 80), vec![blob(48.0, 40.0)]);
+    fixture.pixels = Pixels::Float32;
+    for (name, value) in [
+        ("nan", f64::NAN),
+        ("infinite", f64::INFINITY),
+        ("low", f64::NEG_INFINITY),
+    ] {
+        fixture.holes = vec![[60, 0, 96, 80]];
+        fixture.empty = Empty::Untagged(value);
+        fixture.write(space, &format!("{name}.tif"));
+    }
+    table.survived(
+        "pixels that are NaN",
+        "nan.tif --scale 1 --offset 0 --out nan",
+    );
+    table.survived(
+        "pixels that are infinite",
+        "infinite.tif --scale 1 --offset 0 --out infinite",
+    );
+    table.survived(
+        "pixels that are minus infinity",
+        "low.tif --scale 1 --offset 0 --out low",
+    );
+    table.survived(
+        "a scene that is wrong beside one that is not",
+        "good.tif gone.tif --out beside",
+    );
+    table.survived(
+        "a run directory whose name is not UTF-8",
+        "good.tif --out r{bad}n",
+    );
+    insta::assert_snapshot!(table.text);
 }
 
 #[test]
@@ -550,6 +684,7 @@ fn the_page_on_bad_inputs_tells_what_the_program_says() {
         "areas_of_interest_that_cannot_be_used",
         "models_that_cannot_be_used",
         "run_directories_that_cannot_be_written",
+        "what_is_put_up_with",
         "labels_that_cannot_be_compared",
     ] {
         let file = format!("tests/main/snapshots/main__bad_input__{of}.snap");
@@ -561,7 +696,8 @@ fn the_page_on_bad_inputs_tells_what_the_program_says() {
             .lines()
             .collect();
         for pair in lines.chunks_exact(2) {
-            let (code, message) = pair[1].trim().split_once("  error: ").unwrap();
+            let (code, message) = pair[1].trim().split_once("  ").unwrap();
+            let message = message.strip_prefix("error: ").unwrap_or(message);
             let row = format!("| {} | {code} | {} |", pair[0], message.replace('|', "\\|"));
             assert!(
                 page.contains(&row),
@@ -570,8 +706,14 @@ fn the_page_on_bad_inputs_tells_what_the_program_says() {
             rows += 1;
         }
     }
-    let told = page.lines().filter(|line| line.starts_with("| ")).count() - 2 * 5;
+    let told = page.lines().filter(|line| line.starts_with("| ")).count() - 2 * 6;
     assert_eq!(told, rows, "the page has rows that are tried no more");
+}
+
+/// A text in which `{bad}` stands for a byte that is not UTF-8.
+fn not_utf8(text: &str) -> Vec<u8> {
+    let parts: Vec<&[u8]> = text.split("{bad}").map(str::as_bytes).collect();
+    parts.join(&0xe9)
 }
 
 /// XML entities, each of which stands for ten of the one before: `e9` for ten thousand million letters.

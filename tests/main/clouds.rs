@@ -142,6 +142,11 @@ fn all_chips_are_scanned_where_no_share_is_too_much_and_detections_are_flagged()
     assert!(metres < 2.0);
     assert_eq!(under.number("cloud"), 1.0);
     assert_eq!(under.text("cloud_class"), "cloud");
+    // A site says it of its best detection.
+    let sites = run.layer("sites");
+    let (site, _) = sites.nearest(place);
+    assert_eq!(site.number("cloud"), 1.0);
+    assert_eq!(site.text("cloud_class"), "cloud");
     // The model saw the chips, but the mask says that it saw a cloud: silence there means nothing.
     let cloud = run.layer("coverage").area_km2("cloud");
     assert!((cloud - 3.84).abs() < 0.04, "{cloud} km2");

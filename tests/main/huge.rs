@@ -1,5 +1,6 @@
 //! Rasters that claim to be larger than anything there is.
 
+use crate::fixture::Fixture;
 use crate::harness::Workspace;
 
 /// Starts a scan, stops it with Ctrl-C once it is under way, and returns its exit code and what it said.
@@ -61,4 +62,23 @@ fn a_raster_of_a_million_pixels_a_side_is_planned_and_stops_cleanly() {
         outcome.stderr.contains("would need more than"),
         "{outcome:?}"
     );
+}
+
+#[test]
+fn a_picture_is_given_up_when_the_user_wants_to_stop() {
+    use kilnsight::scene::{Scene, SceneOptions, SceneSource, Thumbnail};
+    use std::sync::atomic::AtomicBool;
+    let space = Workspace::new();
+    Fixture::new((600, 400), Vec::new()).write(&space, "a.tif");
+    let path = space.path("a.tif").to_str().unwrap().to_owned();
+    let options = SceneOptions {
+        bands: Some(vec!["1".to_owned()]),
+        wanted_bands: vec!["red".to_owned()],
+        ..SceneOptions::default()
+    };
+    let scene = Scene::open(&SceneSource::file(path), &options).unwrap();
+    for (stop, read) in [(false, true), (true, false)] {
+        let thumbnail = Thumbnail::read_until(&scene, (60, 40), Some(&AtomicBool::new(stop)));
+        assert_eq!(thumbnail.is_ok(), read);
+    }
 }

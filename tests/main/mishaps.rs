@@ -32,6 +32,44 @@ fn a_ledger_held_by_another_program_is_worth_another_try() {
 }
 
 #[test]
+fn a_scene_replaced_while_it_is_scanned_is_not_trusted() {
+    let space = with_a_scene();
+    let size = (1600, 1600);
+    Fixture::new(size, field(size, 100.0, 52)).write(&space, "b.tif");
+    Fixture::new(size, field(size, 100.0, 53)).write(&space, "other.tif");
+    std::fs::copy(space.path("b.tif"), space.path("kept.tif")).unwrap();
+    let scan = "scan a.tif b.tif --model blob --out run --workers 1";
+    let fine = space.scan_into("fine", "a.tif b.tif").results();
+    let scanning = space.command(scan).spawn().unwrap();
+    while !space.path("run/ledger.sqlite-journal").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    std::fs::rename(space.path("other.tif"), space.path("b.tif")).unwrap();
+    let ended = scanning.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(3));
+    let run = space.read_run("run");
+    let record = run.record();
+    let failures = record["failures"].as_array().unwrap();
+    assert_eq!(failures.len(), 1, "{record}");
+    assert_eq!(failures[0]["scene"], "b");
+    assert_eq!(
+        failures[0]["reason"],
+        "`b.tif` was replaced or changed while it was scanned, so what was read of it is not trusted: put the file back and give the same command again, or scan the new one with `--fresh`"
+    );
+    assert_eq!(record["scenes"][1]["chips"]["scanned"], 0);
+    let detections = run.layer("detections");
+    assert!(detections.features.iter().all(|d| d.text("scene") == "a"));
+
+    // The new file is another scan; with the old one back, it goes on.
+    let outcome = space.run(scan);
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(outcome.stderr.contains("holds another scan"), "{outcome:?}");
+    std::fs::rename(space.path("kept.tif"), space.path("b.tif")).unwrap();
+    assert_eq!(space.run(scan).code, Some(0));
+    assert_eq!(fine, space.read_run("run").results());
+}
+
+#[test]
 fn a_ledger_that_lost_its_end_is_not_mended_in_silence() {
     let space = with_a_scene();
     let results = space.scan("a.tif").results();

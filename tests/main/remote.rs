@@ -173,6 +173,67 @@ fn a_server_that_is_away_means_try_again_later() {
 }
 
 #[test]
+fn a_server_that_goes_away_while_chips_are_read_costs_what_is_left() {
+    let space = Workspace::new();
+    std::fs::create_dir(space.path("web")).unwrap();
+    let size = (640, 640);
+    Fixture::new(size, field(size, 50.0, 62)).write(&space, "web/a.tif");
+    let server = Server::web(&space.path("web"));
+    let few = [
+        ("GDAL_HTTP_MAX_RETRY", "1"),
+        ("CPL_VSIL_CURL_CHUNK_SIZE", "16384"),
+    ];
+    let url = server.url("a.tif");
+    assert_eq!(
+        scan(&space, &format!("{url} --out fine"), &few).code,
+        Some(0)
+    );
+    let log = server.log();
+    let reads: Vec<usize> = (0..log.len())
+        .filter(|&i| bytes_from(&log[i]).is_some_and(|from| from > 100_000))
+        .collect();
+    let (&[first, ..], &[.., last]) = (reads.as_slice(), reads.as_slice()) else {
+        panic!("{log:?}");
+    };
+    assert!(first < last, "{log:?}");
+
+    // When nothing was read yet: later.
+    server.fault("a.tif", Fault::Gone(first));
+    let outcome = scan(&space, &format!("{url} --out none"), &few);
+    assert!(matches!(outcome.code, Some(3 | 75)), "{outcome:?}");
+    server.mend();
+    server.log();
+
+    // When some was: that stands, the rest is not asked for again and again, and joins in later.
+    server.fault("a.tif", Fault::Gone(last));
+    let outcome = scan(&space, &format!("{url} --out run"), &few);
+    assert_eq!(outcome.code, Some(3), "{outcome:?}");
+    let record = space.read_run("run").record();
+    assert_eq!(record["failures"][0]["away"], true, "{record}");
+    let reason = record["failures"][0]["reason"].as_str().unwrap();
+    assert!(
+        reason.starts_with(&format!("`{url}` cannot be reached any more (")),
+        "{reason}"
+    );
+    assert!(record["counts"]["chips"]["scanned"].as_u64().unwrap() > 0);
+    assert!(server.log().len() < log.len() + 40);
+    server.mend();
+    assert_eq!(
+        scan(&space, &format!("{url} --out run"), &few).code,
+        Some(0)
+    );
+    assert_eq!(
+        space.read_run("fine").results(),
+        space.read_run("run").results()
+    );
+}
+
+/// First byte that a request in the log asks for.
+fn bytes_from(line: &str) -> Option<u64> {
+    line.rsplit(' ').next()?.split_once('-')?.0.parse().ok()
+}
+
+#[test]
 fn nobody_listening_and_no_answer_mean_try_again_later() {
     let (space, server, _) = with_web();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

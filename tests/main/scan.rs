@@ -72,7 +72,7 @@ fn layers_obey_rfc_7946_and_carry_the_properties_of_the_contract() {
     assert_eq!(
         properties("sites"),
         "site_id class score class_scores lon lat detections scenes first_seen last_seen length_m width_m \
-         angle_deg area_m2 cluster_id border status"
+         angle_deg area_m2 cluster_id border cloud cloud_class status"
     );
     assert_eq!(properties("clusters"), "cluster_id sites area_km2");
     assert_eq!(properties("coverage"), "status scene date area_km2");

@@ -16,6 +16,8 @@ pub(crate) enum Fault {
     Status(u16, usize),
     /// The answer says its whole length and ends half-way, whatever part is asked for.
     Truncated,
+    /// Answers so many requests as usual; then closes every connection.
+    Gone(usize),
     /// Waits before each answer.
     Slow(Duration),
 }
@@ -140,6 +142,7 @@ impl Shared {
     fn reply(&self, mut stream: &TcpStream, request: &Request) -> bool {
         let fault = self.fault_of(&request.path);
         let mut answer = match fault {
+            Some(Fault::Gone(0)) => return false,
             Some(Fault::Status(status, _)) => Answer::empty(status),
             _ => self.answer(request),
         };
@@ -169,11 +172,14 @@ impl Shared {
     fn fault_of(&self, path: &str) -> Option<Fault> {
         let mut faults = self.faults.lock().unwrap();
         let fault = faults.get_mut(path)?;
-        if let Fault::Status(_, left) = fault {
-            if *left == 0 {
+        match fault {
+            Fault::Status(_, 0) => return None,
+            Fault::Status(_, left) => *left -= 1,
+            Fault::Gone(left) if *left > 0 => {
+                *left -= 1;
                 return None;
             }
-            *left -= 1;
+            _ => {}
         }
         Some(fault.clone())
     }

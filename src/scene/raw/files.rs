@@ -101,6 +101,15 @@ pub(crate) fn server_headers(path: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// Forgets what GDAL knows of a file on a network and keeps of its bytes, so that the server is asked again.
+pub(crate) fn forget_remote(path: &str) {
+    let Ok(c_path) = CString::new(path) else {
+        return;
+    };
+    // SAFETY: the string is NUL-terminated and outlives the call; GDAL guards its caches with locks of its own.
+    unsafe { gdal_sys::VSICurlPartialClearCache(c_path.as_ptr()) }
+}
+
 /// The files that a dataset is made of, as GDAL names them.
 pub(in crate::scene) fn files_of(dataset: &Dataset) -> Vec<String> {
     // SAFETY: the dataset is open for the whole call.

@@ -11,7 +11,7 @@ mod warp;
 mod window;
 
 pub(in crate::scene) use files::files_of;
-pub(crate) use files::{VirtualFile, server_headers};
+pub(crate) use files::{VirtualFile, forget_remote, server_headers};
 pub(in crate::scene) use warp::{affine_of_gcps, warped_vrt};
 pub use window::set_block_cache_bytes;
 pub(in crate::scene) use window::{Resampling, read_window};

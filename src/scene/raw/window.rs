@@ -3,7 +3,8 @@
 //! The wrapper takes whole-pixel windows only. A 10 m model on 15 m pixels needs windows such as
 //! 170.67 pixels wide; rounding them would shift and stretch every detection.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use gdal::errors::GdalError;
 use gdal::raster::{GdalType, RasterBand};
@@ -20,7 +21,8 @@ pub(in crate::scene) enum Resampling {
     Bilinear,
 }
 
-/// Reads `window` of `band` into `buffer`, which has `size.0` columns and `size.1` rows.
+/// Reads `window` of `band` into `buffer`, which has `size.0` columns and `size.1` rows. Fails when `stop` is raised
+/// meanwhile: a window may be a whole scene.
 ///
 /// The window must lie inside the raster.
 pub(in crate::scene) fn read_window<T: GdalType + Copy>(
@@ -28,6 +30,7 @@ pub(in crate::scene) fn read_window<T: GdalType + Copy>(
     window: Window,
     size: (usize, usize),
     resampling: Resampling,
+    stop: Option<&AtomicBool>,
     buffer: &mut [T],
 ) -> Result<(), GdalError> {
     if buffer.len() != size.0 * size.1 {
@@ -48,8 +51,10 @@ pub(in crate::scene) fn read_window<T: GdalType + Copy>(
             Resampling::Nearest => GDALRIOResampleAlg::GRIORA_NearestNeighbour,
             Resampling::Bilinear => GDALRIOResampleAlg::GRIORA_Bilinear,
         },
-        pfnProgress: None,
-        pProgressData: std::ptr::null_mut(),
+        pfnProgress: stop.map(|_| goes_on as ProgressFunction),
+        pProgressData: stop.map_or(std::ptr::null_mut(), |stop| {
+            std::ptr::from_ref(stop).cast_mut().cast::<c_void>()
+        }),
         bFloatingPointWindowValidity: 1,
         dfXOff: window.x,
         dfYOff: window.y,
@@ -58,7 +63,8 @@ pub(in crate::scene) fn read_window<T: GdalType + Copy>(
     };
     // SAFETY: the band borrows its open dataset for the whole call; the buffer holds exactly
     // size.0 × size.1 values of T (checked above) and T::gdal_ordinal() names T's layout with the
-    // default spacing (0, 0); `extra` is a fully initialised version 1 structure that outlives the call.
+    // default spacing (0, 0); `extra` is a fully initialised version 1 structure that outlives the call, as
+    // does the flag that it points to where it names a function.
     let status = unsafe {
         gdal_sys::GDALRasterIOEx(
             band.c_rasterband(),
@@ -81,6 +87,15 @@ pub(in crate::scene) fn read_window<T: GdalType + Copy>(
     } else {
         Err(last_error(status))
     }
+}
+
+type ProgressFunction = unsafe extern "C" fn(f64, *const c_char, *mut c_void) -> c_int;
+
+/// What GDAL calls now and then while it reads: 0 to give up.
+unsafe extern "C" fn goes_on(_done: f64, _message: *const c_char, stop: *mut c_void) -> c_int {
+    // SAFETY: `read_window` hands over the address of an atomic flag that is borrowed for the whole call.
+    let stop = unsafe { &*stop.cast::<AtomicBool>() };
+    c_int::from(!stop.load(Ordering::Relaxed))
 }
 
 /// GDAL's own words for its last error on this thread.
