@@ -12,7 +12,7 @@
     reason = "what it measures goes to standard output"
 )]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -23,7 +23,7 @@ use kilnsight::detect::{ChipSet, Pipeline, PlannedScene};
 use kilnsight::geometry::{SuppressionRule, suppress_ground, suppress_planar};
 use kilnsight::layer::geojson::GeoJsonWriter;
 use kilnsight::layer::tables::{Names, site_feature};
-use kilnsight::model::{ChipBox, DetectError, Detector, Model};
+use kilnsight::model::{CardSource, ChipBox, DetectError, Detector, Model, ModelCard};
 use kilnsight::run::Settings;
 use kilnsight::scene::{Scene, SceneOptions, SceneSource, set_block_cache_bytes};
 use kilnsight::site::{ClusterRule, cluster_sites, merge_sites};
@@ -152,7 +152,7 @@ fn read(model: &str, scene: &str) -> Result<Value> {
 /// Each worker has a session with one thread and takes the next chip when it is done with one, as in a scan; all
 /// chips lie in memory, and what comes out is not looked at.
 fn onnx_runtime(library: &str, model: &str, scene: &str, workers: usize) -> Result<Value> {
-    let model = Model::load(model)?;
+    let model = unopened(Path::new(model))?;
     let chips = pass(&model, scene, true)?.kept;
     let failed = |e: &dyn std::fmt::Display| anyhow!("ONNX Runtime: {e}");
     let environment = ort::init_from(PathBuf::from(library))
@@ -200,6 +200,22 @@ fn onnx_runtime(library: &str, model: &str, scene: &str, workers: usize) -> Resu
         "cpu": cpu_seconds()? - cpu,
         "load": loads.iter().sum::<f64>() / loads.len() as f64,
     }))
+}
+
+/// A model whose file nobody has opened yet: a process has one environment of ONNX Runtime, and here that is not
+/// kilnsight's.
+fn unopened(folder: &Path) -> Result<Model> {
+    let card = std::fs::read_to_string(folder.join("model.json"))?;
+    let onnx_path = folder.join("model.onnx");
+    Ok(Model {
+        card: ModelCard::parse(&card)?,
+        onnx: std::fs::read(&onnx_path)?.into(),
+        onnx_path,
+        sha256: String::new(),
+        card_sha256: String::new(),
+        card_source: CardSource::File,
+        warnings: Vec::new(),
+    })
 }
 
 /// Seconds of processor time of this process, as Linux counts them: in hundredths.
