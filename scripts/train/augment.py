@@ -41,6 +41,10 @@ class Targets:
     oriented: torch.Tensor
     kind: torch.Tensor
 
+    def to(self, device):
+        """The same on a device."""
+        return Targets(**{name: values.to(device) for name, values in vars(self).items()})
+
 
 @dataclass
 class View:

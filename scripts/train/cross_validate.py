@@ -9,12 +9,12 @@ district. Nothing that names or places a tile is written.
 import argparse
 import json
 import multiprocessing
-import time
 import warnings
 from pathlib import Path
 
 import torch
 
+import curves
 import data
 import labels
 import split
@@ -34,9 +34,9 @@ def load_tiles(arguments):
 
 
 def train_fold(job):
-    """Train without one region, or load the weights where an earlier run kept them.
+    """Train without one region, or load what an earlier run kept of it, the part of a training too.
 
-    `job` is (fold, region, arguments). Returns weights and the seconds that training took.
+    `job` is (fold, region, arguments). Returns weights, and the rows of the training's log.
     """
     fold, region, arguments = job
     kept = arguments.keep / f"fold-{fold}.pt"
@@ -45,16 +45,18 @@ def train_fold(job):
     torch.set_num_threads(arguments.threads)
     tiles = split.without(load_tiles(arguments), region, arguments.buffer)
     pixels, folds = background_of(arguments)
-    started = time.monotonic()
-    net = train(
+    net, rows = train(
         tiles,
         pixels[folds != fold % data.BACKGROUND_FOLDS],
         synthetic_tiles(arguments.synthetic),
         Settings(steps=arguments.steps),
         log=lambda line: print(f"{region}: {line}", flush=True),
+        keep=kept.with_suffix(".checkpoint"),
     )
-    result = {"weights": net.state_dict(), "seconds": time.monotonic() - started}
+    result = {"weights": net.state_dict(), "rows": rows}
     torch.save(result, kept)
+    kept.with_suffix(".checkpoint").unlink(missing_ok=True)
+    curves.write_log(rows, kept.with_suffix(".csv"))
     return result
 
 
@@ -89,7 +91,7 @@ def main():
     figures = {
         "steps": arguments.steps,
         "synthetic_tiles": arguments.synthetic,
-        "training_seconds": {r: round(x["seconds"]) for r, x in zip(regions, results, strict=True)},
+        "training_seconds": {r: round(x["rows"][-1][1]) for r, x in zip(regions, results, strict=True)},
     }
     for style in STYLES:
         figures[style] = style_figures(style, nets, tiles, pixels, folds)
@@ -100,6 +102,9 @@ def main():
         "groups": {name: judge(some, blobs)[0] for name, some in groups(tiles).items()},
     }
     arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
+    logs = {region: result["rows"] for region, result in zip(regions, results, strict=True)}
+    curves.draw_losses(logs, arguments.out.with_name("losses.png"))
+    curves.draw_validation(figures[STYLES[0]], arguments.out.with_name("validation.png"))
 
 
 if __name__ == "__main__":

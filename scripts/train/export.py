@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+import agree
 import card
 import metrics
 from boxes import envelopes
@@ -122,7 +123,7 @@ def tells_types(types):
 
 
 def main():
-    """Write `model.onnx`, `model.json`, `accuracy.json` and `CARD.md`."""
+    """Write `model.onnx`, `model.json`, `accuracy.json` and `CARD.md`, and compare with a scan."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of labelled tiles")
     parser.add_argument("--weights", type=Path, required=True, help="what train.py wrote")
@@ -143,7 +144,8 @@ def main():
     typed = tells_types(accuracy["oriented"]["types"])
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / "model.onnx"
-    worst = write_model(Detector(net, arguments.style, typed), path)
+    exported = Detector(net, arguments.style, typed)
+    worst = write_model(exported, path)
     print(f"PyTorch and ONNX Runtime differ by at most {worst:.1e}")
     if worst >= TOLERANCE:
         raise SystemExit(f"they may differ by at most {TOLERANCE:.0e}: not a faithful export")
@@ -162,6 +164,10 @@ def main():
     (arguments.out / "accuracy.json").write_text(json.dumps(facts, indent=1) + "\n")
     (arguments.out / "CARD.md").write_text(card.card_text(facts, parameters))
     print(f"demo scene: {facts['demo']}")
+    if (program := agree.binary()) is None:
+        print("not compared with `kilnsight scan`: build it, or name it in KILNSIGHT")
+    else:
+        print(f"PyTorch and kilnsight scan agree: {agree.check(program, arguments.out, exported, line)}")
 
 
 if __name__ == "__main__":

@@ -195,6 +195,13 @@ def style_figures(style, nets, tiles, pixels, folds):
         "pooled": pooled,
         "groups": {name: judge(some, found, least)[0] for name, some in groups(tiles).items()},
         "calibration": calibrated,
+        "precision_recall": {
+            rule: [
+                [round(value, 3) for value in point]
+                for point in metrics.precision_recall(_matches(rule, tiles, found))
+            ]
+            for rule in metrics.RULES
+        },
         "background": None,
     }
     if len(pixels):

@@ -45,11 +45,14 @@ def envelope_size(size_lw, angle):
     return torch.stack([length * cos + width * sin, length * sin + width * cos], 1)
 
 
-def total(maps, targets):
-    """The loss of a batch: `maps` as the net gives them, `targets` an `augment.Targets`."""
+def terms(maps, targets):
+    """The terms of a batch's loss, weighted: heatmap, boxes, types.
+
+    `maps` are as the net gives them, `targets` an `augment.Targets` on the same device.
+    """
     heat = focal(maps["heatmap"][:, 0].float(), targets.heatmap, targets.weight)
     if not len(targets.where):
-        return heat
+        return {"heatmap": heat, "boxes": heat * 0, "types": heat * 0}
     i, y, x = targets.where.unbind(1)
     at = {name: maps[name][i, :, y, x].float() for name in maps if name != "heatmap"}
     size_xy, size_lw = at["size_xy"].clamp(0, 4).exp(), at["size_lw"].clamp(0, 4).exp()
@@ -69,7 +72,8 @@ def total(maps, targets):
 
     shift = 0.2 * (at["offset"] - targets.offset).abs().mean(1)
     boxes = ((plain + turned + shift) * targets.near).sum() / targets.near.sum().clamp(min=8)
-    return heat + BOX_WEIGHT * boxes + TYPE_WEIGHT * _types(at["type"], targets)
+    types = _types(at["type"], targets)
+    return {"heatmap": heat, "boxes": BOX_WEIGHT * boxes, "types": TYPE_WEIGHT * types}
 
 
 def _types(logits, targets):
@@ -78,5 +82,7 @@ def _types(logits, targets):
     if not known.any():
         return logits.sum() * 0
     near = targets.near[known]
-    wrong = F.cross_entropy(logits[known], targets.kind[known], TYPE_BALANCE, reduction="none")
+    wrong = F.cross_entropy(
+        logits[known], targets.kind[known], TYPE_BALANCE.to(logits.device), reduction="none"
+    )
     return (wrong * near).sum() / near.sum().clamp(min=8)

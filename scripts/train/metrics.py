@@ -70,6 +70,16 @@ def average_precision(parts):
     return float(np.sum(monotone[hits]) / truths)
 
 
+def precision_recall(parts):
+    """Points (recall, precision) of the curve, one a hit, best score first."""
+    scores = np.concatenate([p.scores for p in parts])
+    hits = np.concatenate([p.hits for p in parts])[np.argsort(-scores, kind="stable")]
+    right = np.cumsum(hits)
+    precision = right / np.arange(1, len(hits) + 1)
+    recall = right / max(sum(p.truths for p in parts), 1)
+    return list(zip(recall[hits].tolist(), precision[hits].tolist(), strict=True))
+
+
 def at_score(parts, least):
     """(recall, precision, F1) of the detections with a score of at least `least`."""
     found = sum(int(p.hits[p.scores >= least].sum()) for p in parts)

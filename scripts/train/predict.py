@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from decode import detections
+from decode import STORE_SCORE, detections
 from network import SIZE_MULTIPLE
 
 STYLES = ("oriented", "plain")
@@ -51,10 +51,10 @@ class Detector(nn.Module):
 
 
 @torch.no_grad()
-def predict(detector, pixels):
+def predict(detector, pixels, store=STORE_SCORE):
     """Boxes N x 5, scores N and types N x T (see `detections`) of 3 x H x W uint8 of any size."""
     height, width = pixels.shape[1:]
     padding = (0, -width % SIZE_MULTIPLE, 0, -height % SIZE_MULTIPLE)
     image = F.pad(torch.from_numpy(pixels.astype(np.float32))[None] / 255, padding)
     maps = [m[0, :, :height, :width].numpy() for m in detector(image)]
-    return detections(dict(zip(detector.names, maps, strict=True)))
+    return detections(dict(zip(detector.names, maps, strict=True)), store=store)

@@ -5,17 +5,20 @@ import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("rasterio")
+pytest.importorskip("matplotlib")
 
 import torch
 
 import augment
+import checkpoint
+import curves
 import losses
 from boxes import envelopes
 from data import Tile, stretch
 from network import HEADS, KilnNet
 from predict import Detector, predict
 from synthetic import synthetic_tile
-from train import Settings, background_mosaic, train
+from train import Average, Settings, background_mosaic, train
 
 
 def dot_tile(oriented=True):
@@ -123,8 +126,52 @@ def test_a_few_steps_of_training_run():
     assert mosaic.pixels.shape == (3, 128, 128)
     settings = Settings(steps=2, kilns=2, synthetic=1, background=1)
     lines = []
-    net = train(
+    net, rows = train(
         [dot_tile(), dot_tile(False)], background, [synthetic_tile(5)], settings, lines.append
     )
     assert not net.training
+    assert [row[0] for row in rows] == [1, 2]
+    assert all(np.isclose(row[3], sum(row[4:])) for row in rows)
     assert len(lines) == 1
+
+
+def test_a_training_that_was_stopped_ends_with_the_same_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "EVERY", 2)
+    background = np.random.default_rng(0).integers(300, 3000, (20, 3, 32, 32)).astype(np.uint16)
+    settings = Settings(steps=4, kilns=2, synthetic=1, background=1, mine_every=3)
+    data = [dot_tile(), dot_tile(False)], background, [synthetic_tile(5)], settings
+
+    def stop_after_third(self, net, update=Average.update):
+        if self.steps == 3:
+            raise KeyboardInterrupt
+        update(self, net)
+
+    kept = tmp_path / "run.checkpoint"
+    with monkeypatch.context() as stopped, pytest.raises(KeyboardInterrupt):
+        stopped.setattr(Average, "update", stop_after_third)
+        train(*data, keep=kept)
+    lines = []
+    resumed, rows = train(*data, log=lines.append, keep=kept)
+    whole, expected = train(*data)
+    assert lines[0] == "goes on after step 2"
+    assert [row[:1] + row[2:] for row in rows] == [row[:1] + row[2:] for row in expected]
+    for one, other in zip(resumed.state_dict().values(), whole.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_checkpoint_of_other_data_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "EVERY", 1)
+    nothing, settings = np.zeros((0, 3, 32, 32), np.uint16), Settings(steps=1, kilns=1)
+    kept = tmp_path / "run.checkpoint"
+    train([dot_tile()], nothing, [], settings, keep=kept)
+    lines = []
+    train([dot_tile(False)], nothing, [], settings, log=lines.append, keep=kept)
+    assert not any("goes on" in line for line in lines)
+
+
+def test_logs_come_back_as_written_and_are_drawn(tmp_path):
+    rows = [(step, step / 3, 1e-3, 3.0 / step, 2.0 / step, 0.9 / step, 0.1) for step in (1, 2, 3)]
+    curves.write_log(rows, tmp_path / "log.csv")
+    assert curves.read_log(tmp_path / "log.csv") == pytest.approx(np.array(rows), rel=1e-5)
+    curves.draw_losses({"a": rows}, tmp_path / "losses.png")
+    assert (tmp_path / "losses.png").read_bytes()[1:4] == b"PNG"

@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 
 import augment
+import checkpoint
+import curves
 import labels
 import losses
 import paste
@@ -46,10 +48,16 @@ class Settings:
     seed: int = 1
 
 
-def fast_dtype():
-    """bfloat16 where the processor multiplies it in hardware, else None for plain float32."""
+def device():
+    """A graphics card where there is one, else the processor."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def fast():
+    """Autocast to bfloat16 where the device multiplies it in hardware, else plain float32."""
+    on = device().type
     has = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-    return torch.bfloat16 if has() else None
+    return torch.autocast(on, torch.bfloat16, enabled=on != "cpu" or has())
 
 
 class Average:
@@ -73,6 +81,15 @@ class Average:
             else:
                 kept.copy_(new)
 
+    def state_dict(self):
+        """For a checkpoint."""
+        return {"net": self.net.state_dict(), "steps": self.steps}
+
+    def load_state_dict(self, state):
+        """From a checkpoint."""
+        self.net.load_state_dict(state["net"])
+        self.steps = state["steps"]
+
 
 def hardness(net, pixels, batch=64):
     """The best score of a network on each kiln-free tile (N x 3 x 32 x 32), N.
@@ -80,14 +97,14 @@ def hardness(net, pixels, batch=64):
     Tiles lie among no data, stretched over all of them, as `cross_validate` meets them.
     """
     low, high = np.percentile(pixels.transpose(1, 0, 2, 3).reshape(3, -1), (0.1, 99.8), axis=1)
-    dtype, best = fast_dtype(), []
+    best = []
     for start in range(0, len(pixels), batch):
         some = stretch(pixels[start : start + batch].transpose(1, 0, 2, 3), low, high)
         image = torch.from_numpy(some.transpose(1, 0, 2, 3).astype(np.float32) / 255)
-        image = F.pad(image, (8, 8, 8, 8)).contiguous(memory_format=torch.channels_last)
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, dtype is not None):
+        image = F.pad(image, (8, 8, 8, 8)).to(device(), memory_format=torch.channels_last)
+        with torch.no_grad(), fast():
             heat = net(image)["heatmap"].float().sigmoid()
-        best.append(heat[:, 0, 8:-8, 8:-8].amax((1, 2)).numpy())
+        best.append(heat[:, 0, 8:-8, 8:-8].amax((1, 2)).cpu().numpy())
     return np.concatenate(best)
 
 
@@ -117,55 +134,70 @@ def tile_weights(tiles):
     return weights / weights.sum()
 
 
-def train(tiles, background, synthetic, settings, log=print):
+def draw_batch(rng, tiles, weights, background, chance, synthetic, settings):
+    """The tiles of one batch: labelled, mosaics of background with and without kilns, synthetic."""
+    picked = [tiles[i] for i in rng.choice(len(tiles), settings.kilns, p=weights)]
+    if len(background):
+        for _ in range(settings.background):
+            mosaic = background_mosaic(rng, background, chance)
+            pasted = rng.random() < settings.paste
+            picked.append(paste.onto(rng, mosaic, tiles, weights) if pasted else mosaic)
+    if len(synthetic):
+        picked += [synthetic[i] for i in rng.integers(len(synthetic), size=settings.synthetic)]
+    return picked
+
+
+def train(tiles, background, synthetic, settings, log=print, keep=None):
     """Train on labelled `tiles`, `background` pixels (N x 3 x 32 x 32), `synthetic` tiles.
 
-    Any of the three may be empty. Returns the averaged network, in evaluation mode.
+    `background` and `synthetic` may be empty. Returns the averaged network, in evaluation mode and
+    on the processor, and one row a step as `curves.COLUMNS` says. With a file `keep`, a training
+    that was stopped goes on from its last checkpoint.
     """
     rng = np.random.default_rng(settings.seed)
     torch.manual_seed(settings.seed)
-    net = KilnNet().to(memory_format=torch.channels_last).train()
+    net = KilnNet().to(device(), memory_format=torch.channels_last).train()
     average = Average(net, settings.average)
     optimizer = torch.optim.AdamW(net.parameters(), settings.rate, weight_decay=settings.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.rate, settings.steps, pct_start=0.1
     )
-    dtype = fast_dtype()
+    parts = {"net": net, "average": average, "optimizer": optimizer, "schedule": schedule}
+    done, chance, rows, before = 0, None, [], 0.0
+    if keep is not None:
+        mark = checkpoint.mark(settings, tiles, background, synthetic)
+        if (state := checkpoint.load(keep, mark, parts, rng)) is not None:
+            done, chance, rows = state["done"], state["chance"], state["rows"]
+            before = rows[-1][1]
+            log(f"goes on after step {done}")
     weights = tile_weights(tiles)
-    started, losses_seen, chance = time.monotonic(), [], None
-    for step in range(1, settings.steps + 1):
-        picked = [tiles[i] for i in rng.choice(len(tiles), settings.kilns, p=weights)]
-        if len(background):
-            if step > 1 and step % settings.mine_every == 1:
-                scores = hardness(average.net.eval(), background)
-                chance = 0.3 / len(background) + 0.7 * scores / scores.sum()
-            mosaics = [
-                background_mosaic(rng, background, chance) for _ in range(settings.background)
-            ]
-            picked += [
-                paste.onto(rng, mosaic, tiles, weights) if rng.random() < settings.paste else mosaic
-                for mosaic in mosaics
-            ]
-        if len(synthetic):
-            picked += [synthetic[i] for i in rng.integers(len(synthetic), size=settings.synthetic)]
+    started = time.monotonic() - before
+    for step in range(done + 1, settings.steps + 1):
+        if len(background) and step > 1 and step % settings.mine_every == 1:
+            scores = hardness(average.net.eval(), background)
+            chance = 0.3 / len(background) + 0.7 * scores / scores.sum()
+        picked = draw_batch(rng, tiles, weights, background, chance, synthetic, settings)
         image, targets = augment.batch(rng, picked)
-        image = image.contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", dtype=dtype or torch.bfloat16, enabled=dtype is not None):
+        image = image.to(device(), memory_format=torch.channels_last)
+        with fast():
             maps = net(image)
-        loss = losses.total(maps, targets)
+        terms = losses.terms(maps, targets.to(device()))
+        loss = sum(terms.values())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        rate = schedule.get_last_lr()[0]
         optimizer.step()
         schedule.step()
         average.update(net)
-        losses_seen.append(loss.item())
+        seconds = time.monotonic() - started
+        rows.append((step, seconds, rate, loss.item(), *(term.item() for term in terms.values())))
+        if keep is not None and step % checkpoint.EVERY == 0:
+            checkpoint.save(keep, mark, parts, rng, done=step, chance=chance, rows=rows)
         if step % 200 == 0 or step == settings.steps:
-            recent = np.mean(losses_seen[-200:])
-            log(
-                f"step {step}/{settings.steps} loss {recent:.3f} {time.monotonic() - started:.0f} s"
-            )
-    return average.net.eval()
+            recent = np.mean([row[3] for row in rows[-200:]])
+            log(f"step {step}/{settings.steps} loss {recent:.3f} {seconds:.0f} s")
+    return average.net.eval().cpu(), rows
 
 
 def add_data_arguments(parser):
@@ -199,8 +231,9 @@ def main():
     tiles = labels.load(arguments.data, arguments.format, arguments.names)
     background, _ = background_of(arguments)
     synthetic = synthetic_tiles(arguments.synthetic)
-    started = time.monotonic()
-    net = train(tiles, background, synthetic, Settings(steps=arguments.steps))
+    settings = Settings(steps=arguments.steps)
+    keep = arguments.out.with_suffix(".checkpoint")
+    net, rows = train(tiles, background, synthetic, settings, keep=keep)
     counts = {
         "tiles": len(tiles),
         "kilns": sum(len(t.boxes) for t in tiles),
@@ -209,9 +242,12 @@ def main():
         "synthetic_tiles": len(synthetic),
         "synthetic_kilns": sum(len(t.boxes) for t in synthetic),
         "steps": arguments.steps,
-        "seconds": round(time.monotonic() - started),
+        "seconds": round(rows[-1][1]),
     }
     torch.save({"weights": net.state_dict(), "training": counts}, arguments.out)
+    curves.write_log(rows, arguments.out.with_suffix(".csv"))
+    curves.draw_losses({"all tiles": rows}, arguments.out.with_suffix(".png"))
+    keep.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
