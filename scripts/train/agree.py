@@ -42,7 +42,7 @@ def binary():
 
 
 def scanned(program, model, pixels):
-    """Boxes N x 5 and scores N, best first, that `program` finds in 3 x H x W uint8 with `model`."""
+    """Boxes N x 5 and scores N, best first: what `program` finds in `pixels` (3 x H x W uint8)."""
     with tempfile.TemporaryDirectory() as folder:
         scene, run = Path(folder) / "scene.tif", Path(folder) / "run"
         make_demo_scene.write_scene(pixels, scene)

@@ -17,11 +17,12 @@ import torch
 import curves
 import data
 import labels
+import quantize
 import split
 from baseline import red_blobs
-from figures import groups, judge, style_figures
+from figures import all_figures, groups, judge
 from network import KilnNet
-from predict import STYLES
+from predict import STYLES, Detector
 from synthetic import synthetic_tiles
 from train import Settings, add_data_arguments, background_of, train
 
@@ -60,6 +61,20 @@ def train_fold(job):
     return result
 
 
+def int8_figures(nets, buffer, tiles, pixels, folds):
+    """Figures of the networks made int8, and the time that a chip takes in float32 and in int8."""
+    wholes, smalls = {}, {}
+    for fold, (region, net) in enumerate(nets.items()):
+        known = pixels[folds != fold % data.BACKGROUND_FOLDS]
+        seen = split.without(tiles, region, buffer)
+        wholes[region], smalls[region] = quantize.of_fold(net, STYLES[0], seen, known)
+    pairs = zip(wholes.values(), smalls.values(), strict=True)
+    times = [quantize.milliseconds(pair) for pair in pairs]
+    whole, small = zip(*times, strict=True)
+    figures = all_figures(smalls, tiles, pixels, folds)
+    return figures, {"float32": sorted(whole), "int8": sorted(small)}
+
+
 def main():
     """Run all folds and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -91,11 +106,18 @@ def main():
     figures = {
         "steps": arguments.steps,
         "synthetic_tiles": arguments.synthetic,
-        "training_seconds": {r: round(x["rows"][-1][1]) for r, x in zip(regions, results, strict=True)},
+        "training_seconds": {
+            r: round(x["rows"][-1][1]) for r, x in zip(regions, results, strict=True)
+        },
     }
     for style in STYLES:
-        figures[style] = style_figures(style, nets, tiles, pixels, folds)
+        detectors = {region: Detector(net, style) for region, net in nets.items()}
+        figures[style] = all_figures(detectors, tiles, pixels, folds)
         print(style, json.dumps(figures[style]["pooled"]))
+    figures["int8"], figures["milliseconds"] = int8_figures(
+        nets, arguments.buffer, tiles, pixels, folds
+    )
+    print("int8", json.dumps(figures["int8"]["pooled"]), figures["milliseconds"])
     blobs = {tile.number: red_blobs(tile.pixels) for tile in tiles}
     figures["red_blob_rule"] = {
         "pooled": judge(tiles, blobs)[0],

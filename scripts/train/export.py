@@ -6,90 +6,26 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime
 import torch
-from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 import agree
 import card
+import labels
 import metrics
+import quantize
 from boxes import envelopes
 from calibration import Calibration
 from data import Tile, training_list_hash
 from decode import detections
 from figures import LOW_SCORE
-from network import SIZE_MULTIPLE, KilnNet
+from graph import TOLERANCE, write_model
+from network import KilnNet
 from predict import STYLES, Detector
 from synthetic import as_boxes, make_demo_scene
+from train import background_of
 
-OPSET = 17
 DEMO_SEED = 7
-TOLERANCE = 1e-4
-"""Largest difference allowed between PyTorch and ONNX Runtime, in output units."""
-
-
-def fuse(module):
-    """Fold every batch norm into the convolution before it, in place."""
-    for child in module.children():
-        fuse(child)
-    if isinstance(module, nn.Sequential):
-        for i in range(len(module) - 1):
-            if isinstance(module[i], nn.Conv2d) and isinstance(module[i + 1], nn.BatchNorm2d):
-                module[i] = fuse_conv_bn_eval(module[i], module[i + 1])
-                module[i + 1] = nn.Identity()
-
-
-def write_model(detector, path):
-    """Write a `Detector` (in evaluation mode; batch norms are folded) to `path` as float32 ONNX.
-
-    Returns the largest difference between PyTorch and ONNX Runtime over several chip sizes.
-    """
-    detector = detector.eval().to(memory_format=torch.contiguous_format)
-    example = torch.rand(2, 3, 128, 96, generator=torch.Generator().manual_seed(1))
-    with torch.no_grad():
-        before = detector(example)
-        fuse(detector)
-        torch.onnx.export(
-            detector,
-            (example,),
-            path,
-            input_names=["image"],
-            output_names=detector.names,
-            opset_version=OPSET,
-            dynamic_axes={
-                name: {0: "batch", 2: "height", 3: "width"} for name in ["image", *detector.names]
-            },
-            dynamo=False,
-        )
-    _clean(path)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    worst = _difference(before, session.run(None, {"image": example.numpy()}))
-    for shape in ((1, 3, 256, 256), (1, 3, SIZE_MULTIPLE, SIZE_MULTIPLE), (3, 3, 64, 200)):
-        image = torch.rand(shape, generator=torch.Generator().manual_seed(2))
-        with torch.no_grad():
-            expected = detector(image)
-        worst = max(worst, _difference(expected, session.run(None, {"image": image.numpy()})))
-    return worst
-
-
-def _difference(expected, actual):
-    pairs = zip(expected, actual, strict=True)
-    return max(float(np.abs(e.numpy() - a).max()) for e, a in pairs)
-
-
-def _clean(path):
-    """Drop what exporting leaves behind: names of source files and of the exporter's scopes."""
-    model = onnx.load(path)
-    for node in model.graph.node:
-        node.name = ""
-        node.doc_string = ""
-        del node.metadata_props[:]
-    model.doc_string = ""
-    del model.metadata_props[:]
-    onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, path)
 
 
 def measure_demo(path, line, min_score):
@@ -127,6 +63,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of labelled tiles")
     parser.add_argument("--weights", type=Path, required=True, help="what train.py wrote")
+    parser.add_argument("--format", choices=labels.READERS, default="coco", help="of the labels")
+    parser.add_argument("--names", nargs="+", help="class names, as for train.py")
+    parser.add_argument("--background", type=Path, help="folder of kiln-free tiles, if any")
     parser.add_argument("--accuracy", type=Path, required=True, help="what cross_validate.py wrote")
     parser.add_argument("--style", choices=STYLES, default="oriented", help="kind of box")
     parser.add_argument("--name", help="name of the model (default: that of its folder)")
@@ -136,11 +75,9 @@ def main():
 
     trained = torch.load(arguments.weights)
     accuracy = json.loads(arguments.accuracy.read_text())
-    chosen = accuracy[arguments.style]
     net = KilnNet().eval()
     net.load_state_dict(trained["weights"])
     parameters = sum(p.numel() for p in net.parameters())
-    line = Calibration(chosen["calibration"]["slope"], chosen["calibration"]["shift"])
     typed = tells_types(accuracy["oriented"]["types"])
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / "model.onnx"
@@ -149,16 +86,27 @@ def main():
     print(f"PyTorch and ONNX Runtime differ by at most {worst:.1e}")
     if worst >= TOLERANCE:
         raise SystemExit(f"they may differ by at most {TOLERANCE:.0e}: not a faithful export")
+    is_small = arguments.style == STYLES[0] and quantize.is_good(
+        accuracy[STYLES[0]], accuracy["int8"]
+    )
+    if is_small:
+        tiles = labels.load(arguments.data, arguments.format, arguments.names)
+        chips = quantize.calibration_chips(tiles, background_of(arguments)[0])
+        quantize.quantize(path, path, chips)
+        exported = quantize.OnnxDetector(path)
 
     facts = {
         "name": arguments.name or arguments.out.resolve().name,
         "style": arguments.style,
+        "precision": "int8" if is_small else "float32",
         "typed": typed,
         "training": trained["training"],
         "training_list_sha256": training_list_hash(arguments.data),
-        "demo": measure_demo(path, line, chosen["min_score"]),
         "cross_validation": accuracy,
     }
+    chosen = card.shipped(facts)
+    line = Calibration(chosen["calibration"]["slope"], chosen["calibration"]["shift"])
+    facts["demo"] = measure_demo(path, line, chosen["min_score"])
     text = json.dumps(card.model_card(facts, parameters, path), indent=2)
     (arguments.out / "model.json").write_text(text + "\n")
     (arguments.out / "accuracy.json").write_text(json.dumps(facts, indent=1) + "\n")
@@ -167,7 +115,8 @@ def main():
     if (program := agree.binary()) is None:
         print("not compared with `kilnsight scan`: build it, or name it in KILNSIGHT")
     else:
-        print(f"PyTorch and kilnsight scan agree: {agree.check(program, arguments.out, exported, line)}")
+        agreed = agree.check(program, arguments.out, exported, line)
+        print(f"Python and kilnsight scan agree: {agreed}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import calibration
 import data
 import metrics
 from boxes import oriented_iou
-from predict import Detector, predict
+from predict import predict
 from robustness import CHANGES, STRETCH_PERCENTILES
 
 LOW_SCORE = 0.05
@@ -160,10 +160,9 @@ def _pairs(tile, found):
             yield truth, boxes[gaps.argmin()], (kind, types[gaps.argmin()])
 
 
-def find(nets, style, tiles, line=None):
-    """{tile number: detections}, each by the network `nets[its region]`; scores by `line`."""
+def find(detectors, tiles, line=None):
+    """{tile number: detections}, each by the detector of its region; scores corrected by `line`."""
     line = line or calibration.Calibration()
-    detectors = {region: Detector(net, style) for region, net in nets.items()}
     found = {}
     for tile in tiles:
         boxes, scores, types = predict(detectors[tile.region], tile.pixels)
@@ -171,24 +170,24 @@ def find(nets, style, tiles, line=None):
     return found
 
 
-def false_detections(nets, style, line, pixels, folds):
+def false_detections(detectors, line, pixels, folds):
     """Scores of all detections on background tiles held out, and the area in km2.
 
-    The network of the n-th region answers for fold n, over and over where there are more regions.
+    The detector of the n-th region answers for fold n, over and over where there are more regions.
     """
     scores, area = [np.zeros(0)], 0
-    for i, net in enumerate(nets.values()):
-        detector, own = Detector(net, style), folds == i % data.BACKGROUND_FOLDS
+    for i, detector in enumerate(detectors.values()):
+        own = folds == i % data.BACKGROUND_FOLDS
         chips = zip(background_chips(pixels), own, strict=True)
         scores += [predict(detector, chip)[1] for chip, is_own in chips if is_own]
         area += own.sum() * (data.BACKGROUND_GRID_M / 1000) ** 2
     return line.apply(np.concatenate(scores)), float(area)
 
 
-def style_figures(style, nets, tiles, pixels, folds):
-    """All figures of one box style; `nets` {region: network}, in order of the folds."""
-    line, calibrated = calibrate(tiles, find(nets, style, tiles))
-    found = find(nets, style, tiles, line)
+def all_figures(detectors, tiles, pixels, folds):
+    """All figures of `detectors` {region: a `predict.Detector`, say}, in order of the folds."""
+    line, calibrated = calibrate(tiles, find(detectors, tiles))
+    found = find(detectors, tiles, line)
     pooled, least = judge(tiles, found)
     figures = {
         "min_score": least,
@@ -205,7 +204,7 @@ def style_figures(style, nets, tiles, pixels, folds):
         "background": None,
     }
     if len(pixels):
-        scores, area = false_detections(nets, style, line, pixels, folds)
+        scores, area = false_detections(detectors, line, pixels, folds)
 
         def rate(score):
             return round(float((scores >= score).sum()) / area * 1000, 1)
@@ -217,13 +216,13 @@ def style_figures(style, nets, tiles, pixels, folds):
             },
             "false_per_1000_km2_at_min_score": rate(least),
         }
-    if style == "oriented":
+    if all("angle" in detector.names for detector in detectors.values()):
         figures["oriented_truth"] = oriented_figures(tiles, found)
         figures["types"] = type_figures(tiles, found)
         figures["robustness"] = {}
         for name, change in CHANGES.items():
             changed = [change(tile) for tile in tiles]
-            made = judge(changed, find(nets, style, changed, line), least)[0]
+            made = judge(changed, find(detectors, changed, line), least)[0]
             figures["robustness"][name] = {
                 key: made[key]["value"] for key in made if key not in ("tiles", "kilns")
             }

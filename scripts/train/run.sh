@@ -47,5 +47,5 @@ sets=("${labels[@]}" "${background[@]}")
 export OMP_WAIT_POLICY=passive
 "$python" "$here/cross_validate.py" "${sets[@]}" --keep "$out/folds" --out "$out/figures.json"
 "$python" "$here/train.py" "${sets[@]}" --out "$out/weights.pt"
-"$python" "$here/export.py" --data "$data" --weights "$out/weights.pt" \
+"$python" "$here/export.py" "${sets[@]}" --weights "$out/weights.pt" \
     --accuracy "$out/figures.json" --out "${model:-$out/model}"

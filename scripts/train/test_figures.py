@@ -11,6 +11,7 @@ pytest.importorskip("rasterio")
 import card
 import export
 import figures
+import graph
 from boxes import envelopes
 from data import Tile
 from network import KilnNet
@@ -73,9 +74,14 @@ def facts_of(background):
     pixels = np.random.default_rng(0).integers(300, 3000, (background, 3, 32, 32))
     folds = np.arange(background) % 2
     validation = {
-        style: figures.style_figures(style, nets, tiles, pixels.astype(np.uint16), folds)
+        style: figures.all_figures(
+            {region: Detector(net, style) for region, net in nets.items()},
+            *(tiles, pixels.astype(np.uint16), folds),
+        )
         for style in ("oriented", "plain")
     }
+    validation["int8"] = validation["oriented"]
+    validation["milliseconds"] = {"float32": [30.0, 31.0], "int8": [15.0, 15.5]}
     validation["training_seconds"] = {"district 0": 1, "district 1": 2}
     validation["red_blob_rule"] = {"pooled": validation["plain"]["pooled"]}
     training = {"tiles": 4, "kilns": 4, "ignore_regions": 0, "background_tiles": background}
@@ -86,6 +92,7 @@ def facts_of(background):
     return {
         "name": "mine",
         "style": "oriented",
+        "precision": "int8",
         "typed": True,
         "training": training,
         "training_list_sha256": "0" * 64,
@@ -101,6 +108,7 @@ def test_the_cards_of_a_model_from_other_data(tmp_path, background):
     assert text.startswith("# mine\n")
     assert "SentinelKilnDB" not in text
     assert "resolution x 0.67" in text
+    assert "| **int8** | 2.00 x |" in text
     assert ("No kiln-free scene" in text) == (background == 0)
     (tmp_path / "model.onnx").write_bytes(b"")
     made = card.model_card(facts, 1234, tmp_path / "model.onnx")
@@ -113,6 +121,6 @@ def test_the_cards_of_a_model_from_other_data(tmp_path, background):
 def test_the_exported_graph_says_what_the_network_says(tmp_path):
     for typed in (True, False):
         detector = Detector(KilnNet().eval(), "oriented", typed)
-        assert export.write_model(detector, tmp_path / "model.onnx") < export.TOLERANCE
-        session = export.onnxruntime.InferenceSession(tmp_path / "model.onnx")
+        assert graph.write_model(detector, tmp_path / "model.onnx") < graph.TOLERANCE
+        session = graph.onnxruntime.InferenceSession(tmp_path / "model.onnx")
         assert [out.name for out in session.get_outputs()] == detector.names

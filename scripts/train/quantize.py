@@ -1,0 +1,124 @@
+"""A float32 model as an int8 one, and what that gains and costs.
+
+Static quantization (QDQ): weights per channel, activations per tensor, their ranges taken from
+real chips. The input's logarithms and contrast, and all that is not a convolution or joined to
+one, stay float32. Weights use seven of the eight bits, since processors without VNNI add pairs of
+8-bit products in 16 bits and would overflow.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from graph import clean, write_model
+from predict import Detector
+from train import background_mosaic
+
+CHIPS = 64
+"""Chips that the ranges of activations are taken from."""
+
+MAX_LOSS = 0.01
+"""An int8 model is shipped if AP@0.3 and AP@0.5 fall by no more."""
+
+QUANTIZED = ("Conv", "Relu", "Add", "Resize")
+"""Kinds of operations that are done on integers."""
+
+
+class _Chips(CalibrationDataReader):
+    def __init__(self, chips):
+        self.chips = iter(chips)
+
+    def get_next(self):
+        """The next input, or None."""
+        chip = next(self.chips, None)
+        return None if chip is None else {"image": chip}
+
+
+def calibration_chips(tiles, background):
+    """Chips 1 x 3 x H x W in 0..1: labelled tiles and kiln-free mosaics in turn."""
+    rng = np.random.default_rng(0)
+    chips = []
+    for i in range(CHIPS):
+        tile = tiles[i // 2 % len(tiles)]
+        if len(background) and i % 2:
+            tile = background_mosaic(rng, background)
+        height, width = (side // 8 * 8 for side in tile.pixels.shape[1:])
+        chips.append(tile.pixels[None, :, :height, :width].astype(np.float32) / 255)
+    return chips
+
+
+def quantize(source, target, chips):
+    """Write the model `source` to `target` with int8 convolutions, ranges taken from `chips`."""
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = Path(folder) / "prepared.onnx"
+        quant_pre_process(source, prepared, skip_symbolic_shape=True)
+        quantize_static(
+            prepared,
+            target,
+            _Chips(chips),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=list(QUANTIZED),
+            per_channel=True,
+            reduce_range=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+        )
+    clean(target)
+
+
+class OnnxDetector:
+    """An ONNX file that answers as a `predict.Detector` does, on one thread."""
+
+    def __init__(self, path):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        self.session = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
+        self.names = [output.name for output in self.session.get_outputs()]
+
+    def __call__(self, image):
+        """N x 3 x H x W in 0..1 to the maps of `names`, each N x C x H x W."""
+        maps = self.session.run(None, {"image": image.numpy()})
+        return tuple(torch.from_numpy(values) for values in maps)
+
+
+def of_fold(net, style, tiles, background):
+    """(float32, int8) `OnnxDetector`s of a network; ranges come from what it was trained on."""
+    with tempfile.TemporaryDirectory() as folder:
+        whole, small = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
+        write_model(Detector(net, style), whole)
+        quantize(whole, small, calibration_chips(tiles, background))
+        return OnnxDetector(whole), OnnxDetector(small)
+
+
+def milliseconds(detectors, side=256, rounds=30):
+    """Median processor time of each of `detectors` for a chip of `side` pixels, taken in turn."""
+    chip = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(3))
+    times = [[] for _ in detectors]
+    for _ in range(rounds):
+        for detector, taken in zip(detectors, times, strict=True):
+            started = time.process_time()
+            detector(chip)
+            taken.append((time.process_time() - started) * 1000)
+    return [round(float(np.median(taken)), 2) for taken in times]
+
+
+def is_good(whole, small):
+    """Whether the int8 figures (`figures.all_figures`) are as good as the float32 ones."""
+    falls = (
+        whole["pooled"][name]["value"] - small["pooled"][name]["value"]
+        for name in ("ap_iou_30", "ap_iou_50")
+    )
+    return max(falls) <= MAX_LOSS

@@ -1,0 +1,54 @@
+"""Int8 copies of a network on small cases; skipped where torch is missing."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("rasterio")
+pytest.importorskip("onnxruntime.quantization")
+
+import onnx
+import torch
+
+import quantize
+from network import KilnNet
+from synthetic import synthetic_tile
+
+NO_BACKGROUND = np.zeros((0, 3, 32, 32), np.uint16)
+
+
+def test_an_int8_network_says_nearly_what_the_float32_one_says():
+    torch.manual_seed(0)
+    net = KilnNet().eval()
+    tiles = [synthetic_tile(seed) for seed in (1, 2, 3)]
+    whole, small = quantize.of_fold(net, "oriented", tiles, NO_BACKGROUND)
+    image = torch.from_numpy(synthetic_tile(4).pixels[None].astype(np.float32) / 255)
+    assert small.names == whole.names == ["heatmap", "size", "offset", "angle", "type"]
+    for name, one, other in zip(whole.names, whole(image), small(image), strict=True):
+        assert one.shape == other.shape
+        assert not torch.equal(one, other), name
+        assert (one - other).abs().mean() < 0.1 * one.abs().mean() + 0.01, name
+    assert all(taken > 0 for taken in quantize.milliseconds([whole, small], 64, rounds=2))
+
+
+def test_convolutions_are_integers_and_files_are_the_same_each_time(tmp_path):
+    torch.manual_seed(0)
+    source = tmp_path / "float32.onnx"
+    quantize.write_model(quantize.Detector(KilnNet().eval(), "oriented"), source)
+    chips = quantize.calibration_chips([synthetic_tile(1)], NO_BACKGROUND)
+    for name in ("one.onnx", "other.onnx"):
+        quantize.quantize(source, tmp_path / name, chips)
+    assert (tmp_path / "one.onnx").read_bytes() == (tmp_path / "other.onnx").read_bytes()
+    graph = onnx.load(tmp_path / "one.onnx").graph
+    made = {output: node for node in graph.node for output in node.output}
+    weights = [made[n.input[1]].op_type for n in graph.node if n.op_type == "Conv"]
+    assert weights
+    assert set(weights) == {"DequantizeLinear"}
+
+
+@pytest.mark.parametrize(("fall", "good"), [(0.0, True), (0.01, True), (0.02, False)])
+def test_what_loses_too_much_is_not_shipped(fall, good):
+    def pooled(at_50):
+        return {"pooled": {"ap_iou_30": {"value": 0.8}, "ap_iou_50": {"value": at_50}}}
+
+    assert quantize.is_good(pooled(0.7), pooled(0.7 - fall + 1e-9)) == good
