@@ -271,6 +271,7 @@ fn sites(spread: Spread, count: usize) -> Result<Value> {
         classes: &classes,
         types: &[],
         model: "benchmark",
+        areas: None,
     };
     let mut layer = GeoJsonWriter::new(std::io::sink(), "sites", "site_id")?;
     for (site, cluster) in sites.iter().zip(&cluster_of) {

@@ -186,6 +186,7 @@ fn write(criterion: &mut Criterion) {
         classes: &classes,
         types: &[],
         model: "benchmark",
+        areas: None,
     };
     criterion.bench_function("write 1000 detections as GeoJSON", |b| {
         b.iter(|| -> std::io::Result<u64> {

@@ -280,6 +280,9 @@ fn report(model: &Model, detector: &OnnxDetector, resolution_told: bool) -> Valu
             AreaPart::Pixels => format!("of pixels, from {} m2, simplified by {} m", rule.min_area_m2, rule.simplify_m),
             AreaPart::Chips => "of whole chips".to_owned(),
         }),
+        "structures": card.head.areas().and_then(|rule| rule.structure_m2).map(|[small, large]| {
+            format!("counted from the area, {small} to {large} m2 each")
+        }),
         "min score": card.min_score,
         "calibration": card.calibration.as_ref().map(|curve| format!("scores are probabilities, by a curve of {} points", curve.points().len())),
         "nms iou": card.nms_iou,

@@ -9,6 +9,7 @@ use super::{Feature, Ring};
 use crate::chip::CloudCover;
 use crate::detect::Detection;
 use crate::geometry::{GroundArea, GroundBox, LonLat};
+use crate::model::AreaRule;
 use crate::scene::CloudClass;
 use crate::site::{Cluster, Site};
 
@@ -21,6 +22,8 @@ pub struct Names<'a> {
     pub types: &'a [String],
     /// Model name.
     pub model: &'a str,
+    /// How areas were made, for a model that finds areas.
+    pub areas: Option<AreaRule>,
 }
 
 /// A number rounded to `decimals`: more would be noise, and would differ between machines.
@@ -62,7 +65,23 @@ struct Kind<'a> {
     type_scores: Option<NamedScores<'a>>,
 }
 
+/// How many structures an area holds, by its size.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Structures {
+    structures_min: u64,
+    structures_max: u64,
+}
+
 impl<'a> Names<'a> {
+    /// `None` for what is no area, or not made of structures.
+    fn structures(self, outline: Option<&GroundArea>) -> Option<Structures> {
+        let (structures_min, structures_max) = self.areas?.structures(outline?.area_m2())?;
+        Some(Structures {
+            structures_min,
+            structures_max,
+        })
+    }
+
     fn kind(
         self,
         class: usize,
@@ -112,6 +131,8 @@ pub struct DetectionRow<'a> {
     angle_deg: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     area_m2: Option<f64>,
+    #[serde(flatten)]
+    structures: Option<Structures>,
     border: bool,
     cloud: Option<f64>,
     cloud_class: Option<&'static str>,
@@ -140,6 +161,8 @@ pub struct SiteRow<'a> {
     width_m: f64,
     angle_deg: f64,
     area_m2: f64,
+    #[serde(flatten)]
+    structures: Option<Structures>,
     cluster_id: Option<&'a str>,
     border: bool,
     cloud: Option<f64>,
@@ -185,6 +208,7 @@ pub fn detection_feature<'a>(
         length_m: rounded(d.ground.length_m, 1),
         angle_deg: angle(&d.ground),
         area_m2: d.outline.as_ref().map(|_| rounded(d.area_m2(), 0)),
+        structures: names.structures(d.outline.as_ref()),
         border: d.border,
         cloud: cloud_share(d.cloud),
         cloud_class: cloud_class(d.cloud),
@@ -238,6 +262,7 @@ pub fn site_feature<'a>(
         width_m: rounded(site.ground.width_m, 1),
         angle_deg: angle(&site.ground),
         area_m2: rounded(site.area_m2(), 0),
+        structures: names.structures(site.outline.as_ref()),
         cluster_id: cluster.map(|c| c.id.as_str()),
         border: site.border,
         cloud: cloud_share(site.cloud),

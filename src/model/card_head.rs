@@ -75,6 +75,7 @@ struct RawMask {
     threshold: Option<f32>,
     min_area_m2: Option<f64>,
     simplify_m: Option<f64>,
+    structure_m2: Option<[f64; 2]>,
 }
 
 #[derive(Default, Deserialize)]
@@ -143,6 +144,15 @@ fn mask(raw: RawMask, names: &[String], gsd_m: f64) -> Result<Head, CardError> {
         Some(value) if !(value.is_finite() && value >= 0.0) => Err(wrong(KEY, value, expected)),
         given => Ok(given.unwrap_or(default)),
     };
+    if let Some([small, large]) = raw.structure_m2
+        && !(small > 0.0 && small <= large && large.is_finite())
+    {
+        return Err(wrong(
+            KEY,
+            format!("[{small}, {large}]"),
+            "`structure_m2` must be [least, most] square metres, above 0",
+        ));
+    }
     Ok(Head::Mask(MaskHead {
         output: raw.output,
         activation: raw.activation.unwrap_or(Activation::None),
@@ -154,6 +164,7 @@ fn mask(raw: RawMask, names: &[String], gsd_m: f64) -> Result<Head, CardError> {
             SIMPLIFY_PX * gsd_m,
             "`simplify_m` must not be negative",
         )?,
+        structure_m2: raw.structure_m2,
         classes: names.len(),
     }))
 }

@@ -46,6 +46,7 @@ impl ClassifierHead {
             of: AreaPart::Chips,
             min_area_m2: 0.0,
             simplify_m: 0.0,
+            structure_m2: None,
         }
     }
 

@@ -25,6 +25,8 @@ pub struct MaskHead {
     pub min_area_m2: f64,
     /// How much outlines are simplified, in metres.
     pub simplify_m: f64,
+    /// How much ground one structure takes, least and most, in square metres.
+    pub structure_m2: Option<[f64; 2]>,
     /// Number of classes.
     pub classes: usize,
 }
@@ -45,6 +47,7 @@ impl MaskHead {
             of: AreaPart::Pixels,
             min_area_m2: self.min_area_m2,
             simplify_m: self.simplify_m,
+            structure_m2: self.structure_m2,
         }
     }
 
@@ -179,6 +182,7 @@ mod tests {
             threshold: 0.5,
             min_area_m2: 0.0,
             simplify_m: 0.0,
+            structure_m2: None,
             classes: 2,
         }
     }
@@ -215,6 +219,19 @@ mod tests {
         );
         assert!((areas[0].score - 0.75).abs() < 1e-6);
         assert!((areas[0].class_scores[0] - 0.25).abs() < 1e-6);
+    }
+
+    #[test]
+    fn an_area_holds_as_many_structures_as_its_ground_has_room_for() {
+        let of = |structure_m2| MaskHead {
+            structure_m2,
+            ..head(Activation::None)
+        };
+        assert_eq!(of(None).areas().structures(1000.0), None);
+        let rule = of(Some([20.0, 60.0])).areas();
+        assert_eq!(rule.structures(1000.0), Some((16, 50)));
+        assert_eq!(rule.structures(1010.0), Some((16, 51)));
+        assert_eq!(rule.structures(5.0), Some((1, 1)));
     }
 
     #[test]

@@ -86,6 +86,20 @@ pub struct AreaRule {
     pub min_area_m2: f64,
     /// How much outlines are simplified, in metres.
     pub simplify_m: f64,
+    /// How much ground one structure of an area takes, least and most, in square metres; `None`: areas are not
+    /// made of structures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub structure_m2: Option<[f64; 2]>,
+}
+
+impl AreaRule {
+    /// How many structures stand on so many square metres: fewest and most, at least one.
+    pub fn structures(&self, area_m2: f64) -> Option<(u64, u64)> {
+        let [small, large] = self.structure_m2?;
+        let fewest = (area_m2 / large).floor().max(1.0) as u64;
+        let most = (area_m2 / small).ceil().max(1.0) as u64;
+        Some((fewest, most))
+    }
 }
 
 /// What areas are joined of.

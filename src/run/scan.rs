@@ -149,6 +149,7 @@ pub fn scan(
             classes: &plan.model.classes,
             types: &plan.model.types,
             model: &plan.model.name,
+            areas: plan.parameters.areas,
         },
         overview: request.overview,
         stop,

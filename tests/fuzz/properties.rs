@@ -259,6 +259,7 @@ fn heads(data: &[u8]) {
             threshold: numbers.share() as f32,
             min_area_m2: 0.0,
             simplify_m: 0.0,
+            structure_m2: None,
             classes,
         }),
         _ => Head::Classifier(ClassifierHead {

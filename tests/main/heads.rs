@@ -223,6 +223,44 @@ fn mask_card(card: &mut Value, chip_px: usize) {
     card["kilnsight:min_score"] = json!(0.5);
 }
 
+/// Areas of a model whose card says how much ground a structure takes have a range of how many they can hold.
+#[test]
+fn areas_hold_a_range_of_structures() {
+    let space = space();
+    write_card(&space, "mask", |card| {
+        mask_card(card, SIDE);
+        card["kilnsight:mask"]["structure_m2"] = json!([150.0, 4000.0]);
+    });
+    space.succeed("scan a.tif --model mask.onnx --workers 1 --out run");
+    let run = space.read_run("run");
+    for name in ["detections", "sites"] {
+        let layer = run.layer(name);
+        layer.assert_valid();
+        assert!(layer.len() > 0);
+        for feature in &layer.features {
+            let area = feature.number("area_m2");
+            let fewest = (area / 4000.0).floor().max(1.0);
+            // The area is written in whole square metres.
+            let most = (area / 150.0).ceil();
+            assert_eq!(feature.number("structures_min"), fewest);
+            assert!((feature.number("structures_max") - most).abs() <= 1.0);
+        }
+    }
+    write_card(&space, "mask", |card| {
+        mask_card(card, SIDE);
+        card["kilnsight:mask"]["structure_m2"] = json!([40.0, 10.0]);
+    });
+    let refused = space.run("scan a.tif --model mask.onnx --workers 1 --out refused");
+    assert_eq!(refused.code, Some(1));
+    assert!(
+        refused
+            .stderr
+            .contains("`structure_m2` must be [least, most] square metres"),
+        "{}",
+        refused.stderr
+    );
+}
+
 #[test]
 fn a_mask_becomes_areas_of_as_many_pixels() {
     let space = space();
@@ -238,6 +276,8 @@ fn a_mask_becomes_areas_of_as_many_pixels() {
         let layer = run.layer(name);
         layer.assert_valid();
         assert_eq!(layer.len(), expected.len(), "{name}");
+        let tells = |f: &crate::layers::Feature| f.names().contains(&"structures_min");
+        assert!(!layer.features.iter().any(tells), "the card says no size");
         for wanted in &expected {
             let pixels = wanted["pixels"].as_f64().unwrap();
             // UTM is off by up to 0.1 % in length here.

@@ -164,6 +164,7 @@ fn mask(file: &OnnxFile, classes: &mut Vec<String>) -> Result<MaskHead, Metadata
         min_area_m2: 0.0,
         // Known when the resolution is.
         simplify_m: 0.0,
+        structure_m2: None,
         classes: classes.len(),
     })
 }
