@@ -8,14 +8,9 @@ import numpy as np
 
 from labels.source import (
     LabelError,
-    chip_places,
-    image_files,
-    label_file,
-    lines_of,
+    labelled_images,
     make_tile,
     numbers,
-    read_image,
-    region_of,
     type_of,
 )
 
@@ -25,11 +20,8 @@ FOLDERS = ("labelTxt", "dota", "dota_labels", "labels")
 
 def read(folder, _names=None):
     """Tiles of a DOTA set."""
-    tiles, places = [], chip_places(folder)
-    for number, path in enumerate(image_files(folder)):
-        pixels, place = read_image(path, number, places)
-        text = label_file(path, FOLDERS)
-        lines = list(lines_of(text, number)) if text else []
+    tiles = []
+    for pixels, lines, rest in labelled_images(folder, FOLDERS):
         lines = [(where, fields) for where, fields in lines if ":" not in fields[0]]
         shapes = np.array([_corners(fields, where) for where, fields in lines]).reshape(-1, 4, 2)
         difficult = np.array([_is_difficult(fields, where) for where, fields in lines], bool)
@@ -42,9 +34,7 @@ def read(folder, _names=None):
                 oriented=True,
                 ignore=np.concatenate([hard.min(1), hard.max(1)], 1),
                 kinds=[kind for kind, hard in zip(kinds, difficult, strict=True) if not hard],
-                region=region_of(path, folder),
-                number=number,
-                place=place,
+                **rest,
             )
         )
     return tiles

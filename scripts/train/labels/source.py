@@ -66,6 +66,20 @@ def numbers(fields, where):
     return values
 
 
+def labelled_images(folder, folders):
+    """Images with a label file each: (pixels, lines of the file, other fields of the `Tile`).
+
+    `folders` are names of folders that label files may lie in; see `label_file` and `lines_of`. An
+    image without a file has no lines.
+    """
+    places = chip_places(folder)
+    for number, path in enumerate(image_files(folder)):
+        pixels, place = read_image(path, number, places)
+        text = label_file(path, folders)
+        lines = list(lines_of(text, number)) if text else []
+        yield pixels, lines, {"region": region_of(path, folder), "number": number, "place": place}
+
+
 def pixels_of(source, number):
     """RGB of an open raster as 3 x H x W uint8; grey is repeated, more bits are stretched."""
     if source.count not in (1, 2) and source.count < 3:

@@ -12,15 +12,10 @@ import numpy as np
 
 from labels.source import (
     LabelError,
-    chip_places,
     corners_of_spans,
-    image_files,
-    label_file,
-    lines_of,
+    labelled_images,
     make_tile,
     numbers,
-    read_image,
-    region_of,
     type_of,
 )
 
@@ -43,26 +38,14 @@ def read_oriented(folder, names=None):
 
 def _read(folder, names, oriented):
     names = names or class_names(folder)
-    tiles, places = [], chip_places(folder)
-    for number, path in enumerate(image_files(folder)):
-        pixels, place = read_image(path, number, places)
+    tiles = []
+    for pixels, lines, rest in labelled_images(folder, FOLDERS[oriented]):
         height, width = pixels.shape[1:]
-        text = label_file(path, FOLDERS[oriented])
-        lines = list(lines_of(text, number)) if text else []
         shapes = [
             _corners(fields[1:], where, oriented) * (width, height) for where, fields in lines
         ]
-        tiles.append(
-            make_tile(
-                pixels,
-                shapes,
-                oriented,
-                kinds=[_type(fields[0], where, names) for where, fields in lines],
-                region=region_of(path, folder),
-                number=number,
-                place=place,
-            )
-        )
+        kinds = [_type(fields[0], where, names) for where, fields in lines]
+        tiles.append(make_tile(pixels, shapes, oriented, kinds=kinds, **rest))
     return tiles
 
 
