@@ -8,7 +8,8 @@ use gdal::spatial_ref::{AxisMappingStrategy, SpatialRef};
 use gdal::{Dataset, GeoTransformEx, Metadata};
 use serde::{Deserialize, Serialize};
 
-use super::open::{Scene, SceneError, gdal_words};
+use super::error::{SceneError, gdal_words};
+use super::open::Scene;
 use super::raw::{Resampling, read_window, warped_vrt};
 use super::reader::Window;
 use super::remote::{open_dataset, redacted};

@@ -7,7 +7,7 @@
 use gdal::spatial_ref::SpatialRef;
 use gdal::{Dataset, Metadata};
 
-use super::open::{SceneError, gdal_words};
+use super::error::{SceneError, gdal_words};
 use super::raw::{affine_of_gcps, warped_vrt};
 use super::validity::NodataOption;
 

@@ -6,154 +6,21 @@ use gdal::errors::GdalError;
 use gdal::raster::GdalDataType;
 use gdal::{Dataset, Metadata};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use super::bands::{BandError, pick_bands};
+use super::bands::pick_bands;
 use super::clouds::{CloudOptions, CloudReader};
 use super::content::{content_of_raster, files_behind, on_disk, remote_content};
 use super::date::{DateOrigin, SceneDate, date_in_name, date_in_tags};
+use super::error::SceneError;
 use super::geolocate::{Location, locate};
 use super::georeference::{Georeference, GeoreferenceError};
 use super::ground_scale::GroundScale;
 use super::radiometry::{Radiometry, ScalingOrigin};
-use super::remote::{is_remote, means_away, open_dataset, redacted};
+use super::remote::{is_remote, open_dataset};
 use super::source::{BandScaling, CloudMask, SceneSource, without_secrets_if_any};
 use super::special::is_special;
 use super::validity::{NodataOption, ValidityRule, alpha_band};
 use super::watch::Watch;
-
-/// Why a file cannot serve as a scene.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum SceneError {
-    /// Nothing at this path.
-    #[error("`{path}` does not exist: check the path")]
-    Missing {
-        /// The path as given.
-        path: String,
-    },
-    /// A pipe, a socket, a device.
-    #[error("`{path}` is a pipe or a device, not a file: write the raster to a file first")]
-    Special {
-        /// The path as given.
-        path: String,
-    },
-    /// GDAL does not open it.
-    #[error("`{path}` cannot be opened as a raster: {}", gdal_words(source))]
-    NotARaster {
-        /// The path as given.
-        path: String,
-        /// GDAL's reason.
-        #[source]
-        source: GdalError,
-    },
-    /// It has no bands (a container of subdatasets, for example).
-    #[error("`{path}` holds no raster bands{hint}")]
-    NoBands {
-        /// The path as given.
-        path: String,
-        /// What to try instead.
-        hint: String,
-    },
-    /// No position on Earth.
-    #[error(
-        "`{path}` has no georeference ({what}): add one with `gdal_edit.py -a_srs … -a_ullr …`, or warp it with `gdalwarp`"
-    )]
-    NoGeoreference {
-        /// The path as given.
-        path: String,
-        /// What is missing.
-        what: &'static str,
-    },
-    /// Ground control points or RPC that cannot be used.
-    #[error("`{path}` cannot be warped to where it lies: {reason}")]
-    NotWarped {
-        /// The path as given.
-        path: String,
-        /// GDAL's reason.
-        reason: String,
-    },
-    /// A georeference that cannot be used.
-    #[error("`{path}`: {source}")]
-    Georeference {
-        /// The path as given.
-        path: String,
-        /// What is wrong with it.
-        #[source]
-        source: GeoreferenceError,
-    },
-    /// The bands a model needs are not there.
-    #[error("`{path}` does not fit the model: {source}")]
-    Bands {
-        /// The path as given.
-        path: String,
-        /// What is wrong.
-        #[source]
-        source: BandError,
-    },
-    /// Complex numbers and the like.
-    #[error(
-        "`{path}` stores {data_type} pixels, which no model here can take: convert it with `gdal_translate -ot Float32`"
-    )]
-    DataType {
-        /// The path as given.
-        path: String,
-        /// GDAL's name of the type.
-        data_type: String,
-    },
-    /// The cloud mask cannot be used.
-    #[error(
-        "`{path}`: its cloud mask `{mask}` cannot be used: {reason}; name another with `--cloud-mask`, or go without by `--cloud-mask none`"
-    )]
-    CloudMask {
-        /// The path as given.
-        path: String,
-        /// The mask.
-        mask: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The server of a scene stopped answering while it was read.
-    #[error(
-        "`{path}` cannot be reached any more ({reason}): give the same command again when it can, it goes on from there"
-    )]
-    Away {
-        /// The path as given.
-        path: String,
-        /// What GDAL says.
-        reason: String,
-    },
-    /// A window could not be read.
-    #[error(
-        "`{path}` cannot be read near column {column}, row {row}: {}; the file may be truncated or damaged",
-        gdal_words(source)
-    )]
-    Read {
-        /// The path as given.
-        path: String,
-        /// Left edge of the window.
-        column: u64,
-        /// Upper edge of the window.
-        row: u64,
-        /// GDAL's reason.
-        #[source]
-        source: GdalError,
-    },
-}
-
-/// GDAL's message alone, without the wrapper's struct around it and without secrets of addresses, on one line.
-pub(crate) fn gdal_words(error: &GdalError) -> String {
-    let text = match error {
-        GdalError::NullPointer { msg, .. } if msg.is_empty() => {
-            "GDAL does not know its format".to_owned()
-        }
-        GdalError::CplError { msg, .. } | GdalError::NullPointer { msg, .. } if !msg.is_empty() => {
-            msg.clone()
-        }
-        other => other.to_string(),
-    };
-    redacted(&text.split_whitespace().collect::<Vec<_>>().join(" "))
-}
 
 /// What a scan asks of every scene.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -364,19 +231,6 @@ impl Scene {
                 source,
             }
         })
-    }
-}
-
-impl SceneError {
-    /// Whether trying again later may help: a server does not answer for now.
-    pub fn is_away(&self) -> bool {
-        match self {
-            Self::NotARaster { source, .. } | Self::Read { source, .. } => {
-                means_away(&gdal_words(source))
-            }
-            Self::Away { .. } => true,
-            _ => false,
-        }
     }
 }
 

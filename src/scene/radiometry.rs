@@ -17,7 +17,8 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::open::{Scene, SceneError};
+use super::error::SceneError;
+use super::open::Scene;
 use super::sample::percentiles_of;
 use super::source::BandScaling;
 

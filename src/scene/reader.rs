@@ -6,7 +6,8 @@ use gdal::Dataset;
 use gdal::errors::GdalError;
 use gdal::raster::{GdalDataType, GdalType};
 
-use super::open::{Scene, SceneError};
+use super::error::SceneError;
+use super::open::Scene;
 use super::raw::{Resampling, read_window};
 use super::remote::{is_remote, open_dataset, why_away};
 use super::stored::{EmptyPixels, Sample, StoredPixels};

@@ -1,6 +1,7 @@
 //! Percentiles of a scene from a sample that is the same each time and bounded for a scene of any size.
 
-use super::open::{Scene, SceneError};
+use super::error::SceneError;
+use super::open::Scene;
 use super::reader::{SceneReader, Window};
 use super::remote::open_dataset;
 use super::thumbnail::Thumbnail;

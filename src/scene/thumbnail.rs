@@ -2,7 +2,8 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::open::{Scene, SceneError};
+use super::error::SceneError;
+use super::open::Scene;
 use super::reader::{SceneReader, Window};
 use super::sample::percentiles_in;
 
