@@ -40,12 +40,17 @@ pub(super) fn some_votes(trial: &Trial, volunteers: usize, packs: usize) {
     }
 }
 
-fn batch_begins(trial: &Trial) {
-    let (through, estimate) = trial
+/// The first half of a batch: an estimate, and the position of the log that it rests on.
+fn look(trial: &Trial) -> (i64, Estimate) {
+    trial
         .project
         .store
         .read(|c| Ok((event::head(c)?.0, Estimate::fit(c)?)))
-        .unwrap();
+        .unwrap()
+}
+
+/// The second: it goes into the log, and verdicts begin to follow it.
+fn batch_begins(trial: &Trial, (through, estimate): (i64, Estimate)) {
     trial
         .project
         .happen(|h| {
@@ -104,7 +109,7 @@ fn tallies_of_clusters_are_what_counting_gives() {
 fn votes_go_on_while_verdicts_follow_a_new_estimate() {
     let trial = Trial::new(300);
     some_votes(&trial, 20, 2);
-    batch_begins(&trial);
+    batch_begins(&trial, look(&trial));
     assert!(trial.project.batch_due().unwrap(), "it is not done");
     // A few verdicts follow, then volunteers vote, correct and are voided, then the process is killed.
     trial
@@ -133,11 +138,7 @@ fn votes_go_on_while_verdicts_follow_a_new_estimate() {
 fn an_estimate_rests_on_the_votes_it_says_whatever_came_meanwhile() {
     let trial = Trial::new(300);
     some_votes(&trial, 20, 2);
-    let (through, estimate) = trial
-        .project
-        .store
-        .read(|c| Ok((event::head(c)?.0, Estimate::fit(c)?)))
-        .unwrap();
+    let seen = look(&trial);
     // Between the look and the event: new votes, and other answers to old ones.
     let ana = trial.volunteer("ana");
     let first = vote(&trial.pack(&ana).tasks[0].task, Answer::Yes);
@@ -149,16 +150,7 @@ fn an_estimate_rests_on_the_votes_it_says_whatever_came_meanwhile() {
         .project
         .correct(&ana.id, "correction-1", &first.id, Answer::No)
         .unwrap();
-    trial
-        .project
-        .happen(|h| {
-            let event = Event::Batch {
-                through,
-                consensus_version: CONSENSUS_VERSION.to_owned(),
-            };
-            h.record_made(event, Some(estimate))
-        })
-        .unwrap();
+    batch_begins(&trial, seen);
     trial.project.finish_batch().unwrap();
     assert!(trial.project.replay().unwrap().same);
 }
