@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
-use kilnsight::chip::{ChipPlan, InputScaling};
+use kilnsight::chip::ChipPlan;
 use kilnsight::detect::{ChipSet, Pipeline, PlannedScene};
 use kilnsight::geometry::{SuppressionRule, suppress_ground, suppress_planar};
 use kilnsight::layer::geojson::GeoJsonWriter;
@@ -99,16 +99,10 @@ fn pass(model: &Model, scene: &str, keep: bool) -> Result<Pass> {
         ..SceneOptions::default()
     };
     let scene = Scene::open(&SceneSource::file(scene), &options)?;
-    let scaling = &model.card.scaling;
     let pipeline = Pipeline {
         workers: 1,
         batch: 1,
-        scaling: InputScaling {
-            clamp: scaling.range.map(|[low, high]| (low as f32, high as f32)),
-            gain: scaling.gain.iter().map(|v| *v as f32).collect(),
-            bias: scaling.bias.iter().map(|v| *v as f32).collect(),
-            padding: model.card.padding,
-        },
+        scaling: model.card.input_scaling(),
         store_score: settings.store_score as f32,
         rule: settings.nms(),
         overlap_px: settings.overlap_px(),

@@ -120,17 +120,9 @@ struct Cutter {
 }
 
 impl Cutter {
-    /// Pixels become bytes: the range of the model's input is 0 to 255.
     fn new(card: &ModelCard) -> Self {
-        let [low, high] = card.scaling.range.unwrap_or([0.0, 255.0]);
-        let gain = 255.0 / (high - low);
         Self {
-            scaling: InputScaling {
-                clamp: Some((low as f32, high as f32)),
-                gain: vec![gain as f32; card.bands.len()],
-                bias: vec![(-low * gain) as f32; card.bands.len()],
-                padding: 0.0,
-            },
+            scaling: card.picture_scaling(),
             open: None,
             stored: StoredPixels::default(),
             pixels: ChipPixels::default(),

@@ -15,6 +15,7 @@ mod card;
 mod card_head;
 mod card_input;
 mod card_keys;
+mod card_scaling;
 mod center;
 mod classifier;
 mod detector;

@@ -8,7 +8,6 @@ use super::error::ScanError;
 use super::progress::Progress;
 use super::scan::ScanRequest;
 use super::settings::Settings;
-use crate::chip::InputScaling;
 use crate::detect::{
     ChipOutcome, Ledger, LedgerError, Pipeline, PipelineError, PlannedScene, Verdict,
 };
@@ -53,16 +52,10 @@ pub(super) fn detect(
     } = inference;
     let mut open = OpenScenes::of(planned, stop);
     let (total, resumed) = (open.total, open.resumed);
-    let scaling = &model.card.scaling;
     let pipeline = Pipeline {
         workers,
         batch,
-        scaling: InputScaling {
-            clamp: scaling.range.map(|[low, high]| (low as f32, high as f32)),
-            gain: scaling.gain.iter().map(|v| *v as f32).collect(),
-            bias: scaling.bias.iter().map(|v| *v as f32).collect(),
-            padding: model.card.padding,
-        },
+        scaling: model.card.input_scaling(),
         store_score: settings.store_score as f32,
         rule: settings.nms(),
         overlap_px: settings.overlap_px(),
