@@ -38,10 +38,13 @@ python_tests() {
     return "$status"
 }
 
-python_folders=(scripts)
-if [ -d notebooks ]; then
-    python_folders+=(notebooks)
-fi
+# The program is that of the Rust tests: built alone, it would have other features of its dependencies, and be compiled anew.
+notebooks() {
+    cargo nextest run --locked --no-run || return
+    KILNSIGHT=$(realpath -- "${CARGO_TARGET_DIR:-target}/debug/kilnsight") .venv/bin/python scripts/notebooks.py
+}
+
+python_folders=(scripts notebooks)
 
 step "tools" scripts/setup.sh --dev
 # What is quick comes first; what CI reads last, the summary of the Rust tests, comes last.
@@ -58,6 +61,7 @@ else
 fi
 step "tests: Python" python_tests
 step "tests: examples in the documentation" cargo test --doc --locked
+step "notebooks" notebooks
 step "tests: Rust" cargo nextest run --locked --no-fail-fast
 
 printf '\n==> [%4d s] every step passed\n' "$SECONDS"
