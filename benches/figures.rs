@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
 use kilnsight::chip::ChipPlan;
-use kilnsight::detect::{ChipSet, Pipeline, PlannedScene};
+use kilnsight::detect::{ChipSet, Pipeline, PlannedScene, Stages};
 use kilnsight::geometry::{SuppressionRule, suppress_ground, suppress_planar};
 use kilnsight::layer::geojson::GeoJsonWriter;
 use kilnsight::layer::tables::{Names, site_feature};
@@ -117,11 +117,14 @@ fn pass(model: &Model, scene: &str, keep: bool) -> Result<Pass> {
     set_block_cache_bytes(pipeline.block_cache_bytes(&scenes));
     let seen = Arc::new(AtomicUsize::new(0));
     let kept = Arc::new(Mutex::new(Vec::new()));
-    let make = || -> Result<Box<dyn Detector>, String> {
-        Ok(Box::new(Witness {
-            seen: Arc::clone(&seen),
-            kept: keep.then(|| Arc::clone(&kept)),
-        }))
+    let make = || -> Result<Stages, String> {
+        Ok(Stages {
+            screen: None,
+            detector: Box::new(Witness {
+                seen: Arc::clone(&seen),
+                kept: keep.then(|| Arc::clone(&kept)),
+            }),
+        })
     };
     let began = Instant::now();
     pipeline
@@ -206,6 +209,7 @@ fn unopened(folder: &Path) -> Result<Model> {
         onnx: std::fs::read(&onnx_path)?.into(),
         onnx_path,
         sha256: String::new(),
+        screen: None,
         card_sha256: String::new(),
         card_source: CardSource::File,
         warnings: Vec::new(),

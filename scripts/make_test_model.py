@@ -10,6 +10,15 @@ three pixels.
 | blob       | any multiple of 8 | heat map, size, offset, angle         |
 | blob-typed | exactly 64        | the same, and a type: bright or dim   |
 
+And screens for them, which look at single pixels of whatever size:
+
+| screen | output                                                    |
+| ------ | --------------------------------------------------------- |
+| map    | batch x 1 x rows x columns: probability that it is bright |
+| whole  | batch x 1: the highest of these                           |
+| logits | the map before the logistic function: to be refused       |
+| fixed  | the map, of exactly 32 x 32 pixels                        |
+
 Needs onnx and numpy: python3 scripts/make_test_model.py
 The files are committed; run it again only to change them.
 """
@@ -121,6 +130,37 @@ def graph(typed):
     )
 
 
+def screen_graph(name):
+    """A screen as an ONNX graph."""
+    constants = {
+        "mix": np.array(BAND_WEIGHTS).reshape(1, -1, 1, 1),
+        "steepness": STEEPNESS,
+        "threshold": THRESHOLD,
+    }
+    node = helper.make_node
+    nodes = [
+        node("Conv", ["pixels", "mix"], ["grey"]),
+        node("Sub", ["grey", "threshold"], ["above"]),
+        node("Mul", ["above", "steepness"], ["logits"]),
+        node("Sigmoid", ["logits"], ["map"]),
+        node("ReduceMax", ["map"], ["whole"], axes=[2, 3], keepdims=0),
+    ]
+    output = "map" if name == "fixed" else name
+    last = next(i for i, made in enumerate(nodes) if made.output[0] == output)
+    sides = [CHIP_PX // 2] * 2 if name == "fixed" else ["height", "width"]
+
+    def tensor(of, channels, *sides):
+        return helper.make_tensor_value_info(of, TensorProto.FLOAT, ["batch", channels, *sides])
+
+    return helper.make_graph(
+        nodes[: last + 1],
+        "screen",
+        [tensor("pixels", len(BAND_WEIGHTS), *sides)],
+        [tensor(output, 1) if output == "whole" else tensor(output, 1, *sides)],
+        [numpy_helper.from_array(np.asarray(v, np.float32), n) for n, v in constants.items()],
+    )
+
+
 def card(name, typed, sha256):
     """The model card."""
     side = CHIP_PX if typed else -1
@@ -175,16 +215,21 @@ def card(name, typed, sha256):
     return text
 
 
-def write(name, typed):
-    """Write one model with its card."""
+def serialized(graph):
+    """The bytes of an ONNX file."""
     model = helper.make_model(
-        graph(typed),
+        graph,
         producer_name="kilnsight",
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
     )
     onnx.checker.check_model(model, full_check=True)
-    content = model.SerializeToString(deterministic=True)
+    return model.SerializeToString(deterministic=True)
+
+
+def write(name, typed):
+    """Write one model with its card."""
+    content = serialized(graph(typed))
     folder = OUT / name
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.onnx").write_bytes(content)
@@ -193,6 +238,17 @@ def write(name, typed):
     print(f"wrote {folder.relative_to(OUT.parent.parent)}: {len(content)} bytes")
 
 
+def write_screen(name):
+    """Write one screen."""
+    path = OUT / "screens" / f"{name}.onnx"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = serialized(screen_graph(name))
+    path.write_bytes(content)
+    print(f"wrote {path.relative_to(OUT.parent.parent)}: {len(content)} bytes")
+
+
 if __name__ == "__main__":
     write("blob", typed=False)
     write("blob-typed", typed=True)
+    for screen in ("map", "whole", "logits", "fixed"):
+        write_screen(screen)

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::scan::parse_positive;
 use super::{ExitStatus, terminal};
 use crate::model::{
-    AreaPart, CardSource, LoadError, MetadataError, Model, OnnxDetector, Reference, TensorInfo,
-    Told,
+    AreaPart, CardSource, LoadError, MetadataError, Model, OnnxDetector, OnnxScreen, Reference,
+    TensorInfo, Told,
 };
 
 #[derive(Debug, Subcommand)]
@@ -60,6 +60,8 @@ pub(super) fn run(command: ModelCommand) -> anyhow::Result<ExitStatus> {
 fn info(args: &InfoArgs) -> anyhow::Result<ExitStatus> {
     let (model, resolution_told) = load(&args.model, args.gsd)?;
     let detector = OnnxDetector::new(&model)?;
+    // That it fits the card is part of what is told.
+    OnnxScreen::new(&model)?;
     let report = report(&model, &detector, resolution_told);
     let mut stdout = terminal::stdout();
     if args.json {
@@ -110,6 +112,7 @@ const BAD: &str = "bad";
 fn check(args: &CheckArgs) -> anyhow::Result<ExitStatus> {
     let (model, _) = load(&args.model, None)?;
     let mut detector = OnnxDetector::new(&model)?;
+    let mut screen = OnnxScreen::new(&model)?;
     let mut findings = vec![Finding {
         result: GOOD,
         what: match model.card_source {
@@ -138,9 +141,9 @@ fn check(args: &CheckArgs) -> anyhow::Result<ExitStatus> {
 
     let path = Reference::path(&model);
     let began = Instant::now();
-    let now = Reference::make(&model, &mut detector)?;
+    let now = Reference::make(&model, &mut detector, screen.as_mut())?;
     let seconds = began.elapsed().as_secs_f64();
-    let again = Reference::make(&model, &mut detector)?;
+    let again = Reference::make(&model, &mut detector, screen.as_mut())?;
     let differences = now.differences(&again);
     findings.push(if differences.is_empty() {
         Finding {
@@ -156,6 +159,7 @@ fn check(args: &CheckArgs) -> anyhow::Result<ExitStatus> {
             what: format!("asked twice it answers differently: {}", differences.join("; ")),
         }
     });
+    findings.extend(screen_findings(&model, now.screen));
     if args.write {
         now.save(&path)?;
         findings.push(Finding {
@@ -203,6 +207,27 @@ fn check(args: &CheckArgs) -> anyhow::Result<ExitStatus> {
     } else {
         ExitStatus::Failed
     })
+}
+
+/// What there is to say of the screen, where the model has one.
+fn screen_findings(model: &Model, score: Option<f32>) -> Vec<Finding> {
+    let Some((screen, score)) = model.screen.as_ref().zip(score) else {
+        return Vec::new();
+    };
+    let mut findings = vec![Finding {
+        result: GOOD,
+        what: format!(
+            "its screen `{}` fits the card, and gives the reference chip {score:.4} (dropped: below {})",
+            screen.card.onnx, screen.card.threshold
+        ),
+    }];
+    if screen.card.sha256.is_none() {
+        findings.push(Finding {
+            result: WARNING,
+            what: "`kilnsight:screen` has no `sha256`: nothing tells whether the file is the one that the threshold was chosen for".to_owned(),
+        });
+    }
+    findings
 }
 
 /// The model, and whether anyone tells the ground size of its pixels.
@@ -286,6 +311,10 @@ fn report(model: &Model, detector: &OnnxDetector, resolution_told: bool) -> Valu
         "min score": card.min_score,
         "calibration": card.calibration.as_ref().map(|curve| format!("scores are probabilities, by a curve of {} points", curve.points().len())),
         "nms iou": card.nms_iou,
+        "screen": model.screen.as_ref().map(|screen| format!(
+            "{} sees pixels {} times as large; chips below {} are dropped (sha256 {})",
+            screen.card.onnx, screen.card.factor, screen.card.threshold, screen.sha256
+        )),
         "inputs": tensors(detector.inputs()),
         "outputs": tensors(detector.outputs()),
         "onnx file": model.onnx_path.display().to_string(),

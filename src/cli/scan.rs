@@ -29,6 +29,10 @@ use crate::scene::{CloudCodes, NodataOption};
   kilnsight scan stack.vrt --model kiln-s2 --bands B04,B03,B02 --scale 0.0001 --offset -0.1 --out run
 
 A scan that was interrupted goes on when the same command is given again.")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch on the command line"
+)]
 pub(super) struct ScanArgs {
     /// Rasters that GDAL opens, Sentinel-2 products (.SAFE, zipped too), STAC Items, item collections or catalogues;
     /// folders of rasters and products, patterns, text files with a path per line; local, http(s):// or s3://
@@ -84,6 +88,9 @@ pub(super) struct ScanArgs {
     /// Leave out chips with a larger share of cloud than this; whatever else is under cloud is flagged
     #[arg(long, value_name = "SHARE", value_parser = parse_fraction, default_value_t = MAX_CLOUD)]
     max_cloud: f64,
+    /// Show every chip to the detector, also where the model has a screen that would drop some
+    #[arg(long)]
+    no_screen: bool,
     /// Lowest score shown in the layers [default: the model's]
     #[arg(long, value_name = "SCORE", value_parser = parse_fraction)]
     min_score: Option<f64>,
@@ -230,6 +237,7 @@ fn settings(args: &ScanArgs, model: &Model) -> Result<Settings, UsageError> {
     settings.cloud_mask.clone_from(&args.cloud_mask);
     settings.cloud_codes.clone_from(&args.cloud_codes);
     settings.max_cloud = args.max_cloud;
+    settings.screen &= !args.no_screen;
     settings.aoi.clone_from(&args.aoi);
     settings.nms_iou = args.nms_iou.unwrap_or(settings.nms_iou);
     settings.min_score = args.min_score.unwrap_or(settings.min_score);
@@ -293,6 +301,14 @@ fn print_summary(summary: &ScanSummary, out: &std::path::Path) -> std::io::Resul
         a.scanned,
         unseen.join(", ")
     )?;
+    if c.chips.screened > 0 {
+        writeln!(
+            stdout,
+            "{} of {} seen only by the screen of the model, which dropped them; --no-screen shows all to the detector",
+            c.chips.screened,
+            counted(c.chips.seen(), "chip")
+        )?;
+    }
     if c.detections_under_cloud > 0 {
         writeln!(
             stdout,

@@ -29,6 +29,8 @@ const BATCH_AGE: Duration = Duration::from_millis(500);
 pub enum ChipStatus {
     /// Seen by the model.
     Scanned,
+    /// Seen by its screen only, which dropped it.
+    Screened,
     /// Nothing measured in its core.
     Nodata,
     /// Not shown to the model, for cloud.
@@ -44,6 +46,8 @@ pub struct ChipRecord {
     pub chip: usize,
     /// How it ended.
     pub status: ChipStatus,
+    /// What the screen gave it; `None`: it did not see it.
+    pub screen_score: Option<f32>,
     /// Cells of the core, row by row; `None`: all as the status says.
     pub cells: Option<Vec<Cell>>,
     /// Why it failed.
@@ -295,12 +299,13 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         let unknown = self.sql(|c| {
             let mut statement = c.prepare(
-                "SELECT chip, status, cells, reason FROM chip WHERE scene = ?1 ORDER BY chip",
+                "SELECT chip, status, cells, reason, screen_score FROM chip WHERE scene = ?1 ORDER BY chip",
             )?;
             let mut rows = statement.query([scene as i64])?;
             while let Some(row) = rows.next()? {
                 let status = match row.get_ref(1)?.as_str()? {
                     "scanned" => ChipStatus::Scanned,
+                    "screened" => ChipStatus::Screened,
                     "nodata" => ChipStatus::Nodata,
                     "cloud" => ChipStatus::Cloud,
                     "failed" => ChipStatus::Failed,
@@ -314,6 +319,7 @@ impl Ledger {
                         .filter(|cells| cells.len() == CELLS * CELLS)
                         .and_then(|cells| cells.into_iter().map(Cell::of_code).collect()),
                     reason: row.get(3)?,
+                    screen_score: row.get::<_, Option<f64>>(4)?.map(|score| score as f32),
                 });
             }
             Ok(None)
@@ -362,7 +368,7 @@ impl Ledger {
                     .execute(params![scene as i64, chip])?;
                 transaction
                     .prepare_cached(
-                        "UPDATE chip SET status = 'failed', cells = NULL, reason = ?3 WHERE scene = ?1 AND chip = ?2",
+                        "UPDATE chip SET status = 'failed', screen_score = NULL, cells = NULL, reason = ?3 WHERE scene = ?1 AND chip = ?2",
                     )?
                     .execute(params![scene as i64, chip, reason])?;
             }

@@ -5,7 +5,7 @@ use std::path::Path;
 use thiserror::Error;
 
 /// Format of the ledgers that this version writes and reads; kept in SQLite's `user_version`.
-pub(super) const SCHEMA_VERSION: i64 = 2;
+pub(super) const SCHEMA_VERSION: i64 = 3;
 
 /// Why the ledger cannot be used.
 #[derive(Debug, Error)]

@@ -78,14 +78,20 @@ pub(super) fn insert(connection: &Connection, outcome: &ChipOutcome) -> rusqlite
     let (scene, chip) = (outcome.scene as i64, outcome.chip as i64);
     let (status, cells, reason) = match &outcome.verdict {
         Verdict::Scanned { cells, .. } => ("scanned", cells.as_ref(), None),
+        Verdict::Screened { cells, .. } => ("screened", cells.as_ref(), None),
         Verdict::Nodata => ("nodata", None, None),
         Verdict::Cloud { cells } => ("cloud", cells.as_ref(), None),
         Verdict::Failed(reason) => ("failed", None, Some(reason.as_str())),
     };
+    let screen_score = match &outcome.verdict {
+        Verdict::Scanned { screen_score, .. } => *screen_score,
+        Verdict::Screened { score, .. } => Some(*score),
+        _ => None,
+    };
     let cells: Option<Vec<u8>> = cells.map(|cells| cells.iter().map(|c| c.code()).collect());
     connection
-        .prepare_cached("INSERT OR REPLACE INTO chip (scene, chip, status, cells, reason) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![scene, chip, status, cells, reason])?;
+        .prepare_cached("INSERT OR REPLACE INTO chip (scene, chip, status, screen_score, cells, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .execute(params![scene, chip, status, screen_score.map(f64::from), cells, reason])?;
     let Verdict::Scanned { detections, .. } = &outcome.verdict else {
         return Ok(());
     };

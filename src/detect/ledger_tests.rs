@@ -28,6 +28,7 @@ fn outcome(chip: usize, score: f32) -> ChipOutcome {
                 outline: None,
             }],
             cells: None,
+            screen_score: None,
         },
     }
 }
@@ -111,6 +112,48 @@ fn what_is_recorded_is_read_back() {
 }
 
 #[test]
+fn scores_of_the_screen_are_kept_until_a_chip_is_distrusted() {
+    let (_folder, path) = scratch();
+    let mut ledger = started(&path);
+    let mut passed = outcome(0, 0.5);
+    if let Verdict::Scanned { screen_score, .. } = &mut passed.verdict {
+        *screen_score = Some(0.75);
+    }
+    ledger.record(&passed).unwrap();
+    ledger
+        .record(&ChipOutcome {
+            scene: 0,
+            chip: 1,
+            verdict: Verdict::Screened {
+                score: 0.001,
+                cells: None,
+            },
+        })
+        .unwrap();
+    ledger.record(&outcome(2, 0.5)).unwrap();
+    let rows = |ledger: &Ledger| {
+        let mut rows = Vec::new();
+        ledger
+            .for_each_chip(0, |record| rows.push((record.status, record.screen_score)))
+            .unwrap();
+        rows
+    };
+    let (scanned, failed) = (ChipStatus::Scanned, (ChipStatus::Failed, None));
+    assert_eq!(
+        rows(&ledger),
+        [
+            (scanned, Some(0.75)),
+            (ChipStatus::Screened, Some(0.001)),
+            (scanned, None)
+        ]
+    );
+    ledger.commit().unwrap();
+    assert!(ledger.finished_chips(0).unwrap().contains(1));
+    ledger.distrust(0, &ChipSet::default(), "replaced").unwrap();
+    assert_eq!(rows(&ledger), [failed; 3]);
+}
+
+#[test]
 fn failed_chips_are_looked_at_again() {
     let (_folder, path) = scratch();
     let mut ledger = started(&path);
@@ -188,7 +231,7 @@ fn an_earlier_format_is_refused_with_what_to_do() {
     };
     let text = error.to_string();
     assert!(
-        text.contains("has format 1, this version reads 2: scan again with `--fresh`"),
+        text.contains("has format 1, this version reads 3: scan again with `--fresh`"),
         "{text}"
     );
 }

@@ -1,10 +1,10 @@
 //! Detection: chips through a model, into the ledger, and out again as boxes on the ground.
 //!
-//! **In:** planned scenes and a way to make detectors. **Out:** a [`Ledger`] with one row per chip and every
+//! **In:** planned scenes and a way to make [`Stages`]: a detector, and a screen before it where the model has one. **Out:** a [`Ledger`] with one row per chip and every
 //! detection above the store score; from it, [`Detection`]s on the ground.
 //!
 //! ```text
-//! readers ──► strips of chips ──► workers (cut, infer, decode, suppress within the chip) ──► queue ──► ledger
+//! readers ──► strips of chips ──► workers (cut, screen, infer, decode, suppress within the chip) ──► queue ──► ledger
 //! ```
 //!
 //! Before the ledger, boxes are suppressed within their chip only. Whatever compares chips or scenes comes
@@ -24,6 +24,7 @@ mod planned;
 mod reader;
 mod report;
 mod shared;
+mod stages;
 mod strips;
 mod worker;
 
@@ -35,3 +36,4 @@ pub use pipeline::PipelineError;
 pub use place::{Detection, PlaceError, PlaceRules, place_order, scene_detections};
 pub use planned::PlannedScene;
 pub use shared::Pipeline;
+pub use stages::{ScreenStage, Stages};

@@ -36,6 +36,15 @@ pub enum Verdict {
         detections: Vec<RawDetection>,
         /// Cells of the core, row by row; `None` when all were seen.
         cells: Option<Vec<Cell>>,
+        /// What the screen gave it; `None`: there is no screen.
+        screen_score: Option<f32>,
+    },
+    /// The screen took it for one with nothing in it, and the detector did not see it.
+    Screened {
+        /// What the screen gave it.
+        score: f32,
+        /// Cells of the core, as above.
+        cells: Option<Vec<Cell>>,
     },
     /// Nothing was measured in its core.
     Nodata,

@@ -2,8 +2,8 @@
 //!
 //! Reading, inference and recording overlap. Readers fill strips (see [`strips`](super::strips)) into a fixed number
 //! of buffers, which come back when the last chip was cut out of them: that, and not the size of a scene, bounds
-//! the memory. Each worker has a detector of its own (one ONNX session, one thread) and one chip, or
-//! as many as go through it together. Chips finish in any order; the ledger is keyed by chip, so the order does not
+//! the memory. Each worker has stages of its own (a detector and perhaps a screen, each one ONNX session
+//! with one thread) and one chip, or as many as go through the detector together. Chips finish in any order; the ledger is keyed by chip, so the order does not
 //! show.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,10 +18,10 @@ use super::outcome::ChipOutcome;
 use super::planned::PlannedScene;
 use super::reader::read;
 use super::shared::{Pipeline, ReadChip, Shared};
+use super::stages::Stages;
 use super::strips::{Strips, block_cache_bytes};
 use super::worker::infer;
 use crate::chip::InputTransform;
-use crate::model::Detector;
 
 /// Outcomes that wait for the ledger, for each worker.
 const OUTCOMES_PER_WORKER: usize = 2;
@@ -33,9 +33,9 @@ const WORKERS_PER_READER: usize = 8;
 /// Why a scan stopped early.
 #[derive(Debug, Error)]
 pub enum PipelineError<S> {
-    /// No detector could be made.
+    /// No detector could be made, or no screen.
     #[error("{0}")]
-    Detector(String),
+    Stages(String),
     /// The outcome of a chip could not be recorded.
     #[error(transparent)]
     Sink(S),
@@ -47,12 +47,12 @@ pub enum PipelineError<S> {
 }
 
 impl Pipeline {
-    /// Runs all wanted chips that are not finished through the detectors and hands each outcome to `sink`, on
+    /// Runs all wanted chips that are not finished through the stages and hands each outcome to `sink`, on
     /// the calling thread. Returns `true` when all chips are done, `false` when `stop` was raised before.
     pub fn run<S>(
         &self,
         scenes: &[PlannedScene],
-        make_detector: &(dyn Fn() -> Result<Box<dyn Detector>, String> + Sync),
+        make_stages: &(dyn Fn() -> Result<Stages, String> + Sync),
         stop: &AtomicBool,
         mut sink: impl FnMut(ChipOutcome) -> Result<(), S>,
     ) -> Result<bool, PipelineError<S>> {
@@ -73,7 +73,7 @@ impl Pipeline {
             cut_short: AtomicBool::new(false),
         };
         let shared = &shared;
-        let detector_error: Mutex<Option<String>> = Mutex::new(None);
+        let stages_error: Mutex<Option<String>> = Mutex::new(None);
 
         let outcome = thread::scope(|scope| {
             // Bounded by the buffers that the chips in it refer to.
@@ -87,14 +87,14 @@ impl Pipeline {
             }
             for _ in 0..workers {
                 let (from_readers, to_sink) = (from_readers.clone(), to_sink.clone());
-                let detector_error = &detector_error;
-                threads.push(scope.spawn(move || match make_detector() {
-                    Ok(mut detector) => {
-                        infer(self, shared, detector.as_mut(), &from_readers, &to_sink);
+                let stages_error = &stages_error;
+                threads.push(scope.spawn(move || match make_stages() {
+                    Ok(mut stages) => {
+                        infer(self, shared, &mut stages, &from_readers, &to_sink);
                     }
                     Err(reason) => {
                         shared.abort.store(true, Ordering::Relaxed);
-                        detector_error
+                        stages_error
                             .lock()
                             .unwrap_or_else(PoisonError::into_inner)
                             .get_or_insert(reason);
@@ -125,11 +125,11 @@ impl Pipeline {
                 result
             }
         });
-        if let Some(reason) = detector_error
+        if let Some(reason) = stages_error
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner)
         {
-            return Err(PipelineError::Detector(reason));
+            return Err(PipelineError::Stages(reason));
         }
         outcome?;
         Ok(!shared.cut_short.load(Ordering::Relaxed))

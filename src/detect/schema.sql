@@ -1,4 +1,4 @@
--- The ledger of a scan, version 2. Positions are in model pixels of the chip they were found in.
+-- The ledger of a scan, version 3. Positions are in model pixels of the chip they were found in.
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -13,7 +13,8 @@ CREATE TABLE scene (
 CREATE TABLE chip (
     scene  INTEGER NOT NULL REFERENCES scene (number),
     chip   INTEGER NOT NULL,
-    status TEXT NOT NULL CHECK (status IN ('scanned', 'nodata', 'cloud', 'failed')),
+    status TEXT NOT NULL CHECK (status IN ('scanned', 'screened', 'nodata', 'cloud', 'failed')), -- screened: dropped by the screen
+    screen_score REAL, -- what the screen gave it; NULL: it did not see it
     cells  BLOB, -- cells of the core, row by row: 0 not measured, 1 seen, 2 under cloud; NULL: all as the status says
     reason TEXT, -- why it failed
     PRIMARY KEY (scene, chip)

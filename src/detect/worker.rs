@@ -1,16 +1,17 @@
-//! A worker: cuts chips out of strips, puts them through its detector, and tells what became of each.
+//! A worker: cuts chips out of strips, puts them through its stages, and tells what became of each.
 //!
-//! Chips with nothing to see in them are done at once. The others go through the detector one by one, or as many
+//! Chips with nothing to see in them are done at once, and so are those that the screen drops. The others go through the detector one by one, or as many
 //! together as [`Pipeline::batch`] says.
 
 use crossbeam_channel::{Receiver, SendError, Sender};
 use ndarray::ArrayView3;
 
-use super::outcome::{Cell, ChipOutcome, Ownership, Verdict};
+use super::outcome::{ChipOutcome, Ownership, Verdict};
 use super::report::{report, view_core};
 use super::shared::{Pipeline, Read, ReadChip, Shared};
+use super::stages::{Passed, Stages};
 use crate::chip::{Chip, ChipClouds, ChipPixels};
-use crate::model::{ChipBox, DetectError, Detector};
+use crate::model::{ChipBox, DetectError};
 
 /// A chip that waits until as many are there as go through the detector together.
 struct Waiting {
@@ -18,8 +19,7 @@ struct Waiting {
     chip: Chip,
     pixels: ChipPixels,
     clouds: Option<ChipClouds>,
-    /// Cells of its core, where some were not seen.
-    cells: Option<Vec<Cell>>,
+    passed: Passed,
 }
 
 /// Why a worker ends early: nobody takes outcomes any more.
@@ -29,14 +29,14 @@ type Closed = SendError<ChipOutcome>;
 pub(super) fn infer(
     pipeline: &Pipeline,
     shared: &Shared<'_>,
-    detector: &mut dyn Detector,
+    stages: &mut Stages,
     from_readers: &Receiver<ReadChip>,
     to_sink: &Sender<ChipOutcome>,
 ) {
     let mut worker = Worker {
         pipeline,
         shared,
-        detector,
+        stages,
         to_sink,
         waiting: Vec::with_capacity(pipeline.batch),
         spare: Vec::new(),
@@ -53,7 +53,7 @@ pub(super) fn infer(
 struct Worker<'a> {
     pipeline: &'a Pipeline,
     shared: &'a Shared<'a>,
-    detector: &'a mut dyn Detector,
+    stages: &'a mut Stages,
     to_sink: &'a Sender<ChipOutcome>,
     waiting: Vec<Waiting>,
     /// Pixels that are filled anew.
@@ -76,15 +76,13 @@ impl Worker<'_> {
         // The buffer is wanted for the next strip, and inference takes long.
         drop(strip);
         let core = view_core(&chip, &pixels, clouds.as_ref());
-        if !core.any_measured || core.cloud_share > self.pipeline.max_cloud {
-            self.spare.push(pixels);
-            let verdict = if core.any_measured {
-                Verdict::Cloud { cells: core.cells }
-            } else {
-                Verdict::Nodata
-            };
-            return self.tell(scene, &chip, verdict);
-        }
+        let passed = match self.stages.sift(core, &pixels, self.pipeline.max_cloud) {
+            Ok(passed) => passed,
+            Err(verdict) => {
+                self.spare.push(pixels);
+                return self.tell(scene, &chip, verdict);
+            }
+        };
         if self
             .waiting
             .iter()
@@ -97,7 +95,7 @@ impl Worker<'_> {
             chip,
             pixels,
             clouds,
-            cells: core.cells,
+            passed,
         });
         if self.waiting.len() >= self.pipeline.batch {
             self.look()?;
@@ -118,9 +116,9 @@ impl Worker<'_> {
             [] => Vec::new(),
             [only] => {
                 let only = only.view();
-                vec![self.detector.detect(only, self.pipeline.store_score)]
+                vec![self.stages.detector.detect(only, self.pipeline.store_score)]
             }
-            many => self.detector.detect_all(many, self.pipeline.store_score),
+            many => (self.stages.detector).detect_all(many, self.pipeline.store_score),
         };
         drop(views);
         for (waited, found) in waiting.into_iter().zip(found) {
@@ -155,7 +153,8 @@ impl Worker<'_> {
                     self.pipeline.rule,
                     ownership,
                 ),
-                cells: waited.cells,
+                cells: waited.passed.cells,
+                screen_score: waited.passed.screen_score,
             },
         };
         (verdict, waited.pixels)

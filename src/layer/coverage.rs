@@ -16,7 +16,7 @@ use crate::scene::{Georeference, GeoreferenceError, GroundScale};
 /// What a patch of ground is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CoverageStatus {
-    /// Seen by the model.
+    /// Seen by the model, or by its screen alone.
     Scanned,
     /// Nothing measured there.
     Nodata,
@@ -143,9 +143,9 @@ impl SceneCoverage {
         match (record.status, &record.cells) {
             (ChipStatus::Failed, _) => self.failed.add(core),
             (ChipStatus::Nodata, _) => self.nodata.add(core),
-            (ChipStatus::Scanned, None) => self.scanned.add(core),
+            (ChipStatus::Scanned | ChipStatus::Screened, None) => self.scanned.add(core),
             (ChipStatus::Cloud, None) => self.cloud.add(core),
-            (ChipStatus::Scanned | ChipStatus::Cloud, Some(cells)) => {
+            (ChipStatus::Scanned | ChipStatus::Screened | ChipStatus::Cloud, Some(cells)) => {
                 let at = |from: f64, to: f64, i: usize| {
                     if i == CELLS {
                         to

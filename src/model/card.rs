@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::Head;
 use super::calibration::Calibration;
+use super::card_screen::ScreenCard;
 
 /// Why a card cannot be used. Always names the key.
 #[derive(Debug, Error)]
@@ -93,6 +94,8 @@ pub struct ModelCard {
     pub reflectance: Option<[f64; 2]>,
     /// Stretch for scenes in other units.
     pub stretch: Option<Stretch>,
+    /// The small model that says which chips need be seen at all.
+    pub screen: Option<ScreenCard>,
     /// SHA-256 of the ONNX file.
     pub sha256: Option<String>,
     /// `kilnsight:` keys that this version does not know: misspelt, or from a later version.

@@ -7,6 +7,7 @@ use super::calibration::{Calibration, RawCalibration};
 use super::card::{CardError, ModelCard, Stretch, wrong};
 use super::card_head::RawHead;
 use super::card_input::RawInput;
+use super::card_screen::ScreenCard;
 
 /// Keys that this version knows.
 const KNOWN_KEYS: &[&str] = &[
@@ -30,6 +31,7 @@ const KNOWN_KEYS: &[&str] = &[
     "kilnsight:reflectance",
     "kilnsight:stretch",
     "kilnsight:calibration",
+    "kilnsight:screen",
     "kilnsight:sha256",
 ];
 
@@ -94,6 +96,8 @@ struct RawCard {
     stretch: Option<Stretch>,
     #[serde(rename = "kilnsight:calibration")]
     calibration: Option<Value>,
+    #[serde(rename = "kilnsight:screen")]
+    screen: Option<Value>,
     #[serde(rename = "kilnsight:sha256")]
     sha256: Option<String>,
 }
@@ -195,6 +199,9 @@ impl RawCard {
                 ),
             ));
         }
+        let screen = (self.screen.as_ref())
+            .map(|value| ScreenCard::parse(value, chip_px))
+            .transpose()?;
         self.check_ranges()?;
         let classes = self.classes()?;
         let [input] = self.input.as_slice() else {
@@ -227,6 +234,7 @@ impl RawCard {
             nms_iou: fraction("kilnsight:nms_iou", self.nms_iou)?,
             min_score: fraction("kilnsight:min_score", self.min_score)?,
             calibration,
+            screen,
             padding: self.padding,
             reflectance: self.reflectance,
             stretch: self.stretch,

@@ -226,7 +226,10 @@ fn input_spec(inputs: &[TensorInfo], card: &ModelCard) -> Result<InputSpec, Stri
 }
 
 /// The numbers of a tensor, whatever their type.
-fn numbers<'a>(name: &str, value: &'a DynValue) -> Result<CowArray<'a, f32, IxDyn>, DetectError> {
+pub(super) fn numbers<'a>(
+    name: &str,
+    value: &'a DynValue,
+) -> Result<CowArray<'a, f32, IxDyn>, DetectError> {
     let failed = |e: ort::Error| DetectError::Runtime(first_line(&e.to_string()));
     let element = value.dtype().tensor_type();
     let owned: ArrayD<f32> = match element {

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::card::{CardError, ModelCard};
+use super::card_screen::ScreenCard;
 use super::metadata::{self, MetadataError, Told};
 use super::session::{SessionError, inspect};
 use crate::scene::{hex, is_special};
@@ -59,7 +60,7 @@ pub enum LoadError {
     Session(#[from] SessionError),
     /// The ONNX file is not the one the card was written for.
     #[error(
-        "`{path}` is not the file its card describes: its SHA-256 is {actual}, the card says {expected}; restore the file, or correct `kilnsight:sha256`"
+        "`{path}` is not the file its card describes: its SHA-256 is {actual}, the card says {expected}; restore the file, or correct {key}"
     )]
     Digest {
         /// The ONNX file.
@@ -68,6 +69,8 @@ pub enum LoadError {
         actual: String,
         /// Digest on the card.
         expected: String,
+        /// Where it stands on the card.
+        key: &'static str,
     },
 }
 
@@ -84,6 +87,8 @@ pub struct Model {
     pub onnx: Arc<Vec<u8>>,
     /// SHA-256 of the ONNX file.
     pub sha256: String,
+    /// The screen that the card names.
+    pub screen: Option<ScreenModel>,
     /// SHA-256 of the card: another threshold or overlap makes another scan. That of the ONNX file where its own
     /// metadata are the card.
     pub card_sha256: String,
@@ -91,6 +96,19 @@ pub struct Model {
     pub card_source: CardSource,
     /// In what card and metadata differ, in words.
     pub warnings: Vec<String>,
+}
+
+/// The screen of a model, read whole.
+#[derive(Debug, Clone)]
+pub struct ScreenModel {
+    /// What the card says of it.
+    pub card: ScreenCard,
+    /// Its ONNX file.
+    pub onnx_path: PathBuf,
+    /// Content of that file, shared by all workers.
+    pub onnx: Arc<Vec<u8>>,
+    /// SHA-256 of that file.
+    pub sha256: String,
 }
 
 /// Where a card comes from.
@@ -120,15 +138,10 @@ impl Model {
             source,
         };
         let mut card = ModelCard::parse(&String::from_utf8_lossy(&card_text)).map_err(in_card)?;
-        let onnx = read(&onnx_path)?;
-        let sha256 = hex(&Sha256::digest(&onnx));
-        if let Some(expected) = card.sha256.as_ref().filter(|expected| **expected != sha256) {
-            return Err(LoadError::Digest {
-                path: onnx_path.display().to_string(),
-                actual: sha256,
-                expected: expected.clone(),
-            });
-        }
+        let (onnx, sha256) = read_signed(&onnx_path, card.sha256.as_ref(), "`kilnsight:sha256`")?;
+        let screen = (card.screen.as_ref())
+            .map(|screen| ScreenModel::beside(&onnx_path, screen))
+            .transpose()?;
         let warnings = metadata::differences(&card, &inspect(&onnx_path, &onnx)?);
         card.gsd_m = told.gsd_m.unwrap_or(card.gsd_m);
         card.overlap_m = told.overlap_m.unwrap_or(card.overlap_m);
@@ -137,6 +150,7 @@ impl Model {
             onnx_path,
             onnx: Arc::new(onnx),
             sha256,
+            screen,
             card_sha256: hex(&Sha256::digest(&card_text)),
             card_source: CardSource::File,
             warnings,
@@ -161,9 +175,44 @@ impl Model {
             onnx: Arc::new(onnx),
             card_sha256: sha256.clone(),
             sha256,
+            screen: None,
             card_source: CardSource::Metadata(kind),
             warnings: Vec::new(),
         })
+    }
+}
+
+impl ScreenModel {
+    /// The screen of the model in a file.
+    fn beside(onnx_path: &Path, card: &ScreenCard) -> Result<Self, LoadError> {
+        let onnx_path = onnx_path.with_file_name(&card.onnx);
+        let key = "`sha256` of `kilnsight:screen`";
+        let (onnx, sha256) = read_signed(&onnx_path, card.sha256.as_ref(), key)?;
+        Ok(Self {
+            card: card.clone(),
+            onnx_path,
+            onnx: Arc::new(onnx),
+            sha256,
+        })
+    }
+}
+
+/// An ONNX file and its SHA-256, which must be the one that the card expects under `key`, if it does.
+fn read_signed(
+    path: &Path,
+    expected: Option<&String>,
+    key: &'static str,
+) -> Result<(Vec<u8>, String), LoadError> {
+    let onnx = read(path)?;
+    let sha256 = hex(&Sha256::digest(&onnx));
+    match expected {
+        Some(expected) if *expected != sha256 => Err(LoadError::Digest {
+            path: path.display().to_string(),
+            actual: sha256,
+            expected: expected.clone(),
+            key,
+        }),
+        _ => Ok((onnx, sha256)),
     }
 }
 

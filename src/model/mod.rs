@@ -4,8 +4,8 @@
 //! pixels of a chip.
 //! **Out:** [`ChipBox`]es in the chip's pixels.
 //!
-//! [`Detector`] is the seam: the pipeline knows nothing else, and its tests put a detector of known
-//! behaviour there. Each output head has a file of its own and decodes plain arrays, so that it can be
+//! [`Detector`] is the seam, with [`Screen`] before it where a model has one: the pipeline knows nothing else, and its
+//! tests put a detector and a screen of known behaviour there. Each output head has a file of its own and decodes plain arrays, so that it can be
 //! tested without ONNX Runtime; [`Head`] is where the next one comes in.
 
 mod activation;
@@ -16,6 +16,7 @@ mod card_head;
 mod card_input;
 mod card_keys;
 mod card_scaling;
+mod card_screen;
 mod center;
 mod classifier;
 mod detector;
@@ -30,6 +31,7 @@ mod outputs;
 mod python_literal;
 mod reference;
 mod runtime;
+mod screen;
 mod session;
 mod tensor;
 mod yolo;
@@ -44,18 +46,20 @@ use crate::geometry::{OrientedBox, PixelArea};
 pub use activation::Activation;
 pub use calibration::Calibration;
 pub use card::{CardError, ModelCard, Stretch, ValueScaling};
+pub use card_screen::ScreenCard;
 pub use center::{CenterHead, CenterOutputs};
 pub use classifier::ClassifierHead;
 pub use detector::OnnxDetector;
 pub use detr::DetrHead;
 pub use device::Device;
 pub use end2end::End2EndHead;
-pub use load::{CardSource, LoadError, Model, shipped_models};
+pub use load::{CardSource, LoadError, Model, ScreenModel, shipped_models};
 pub use mask::MaskHead;
 pub use metadata::{MetadataError, Told};
 pub use outputs::Outputs;
 pub use reference::{Reference, ReferenceError};
 pub use runtime::{RuntimeError, RuntimeInfo, runtime_info};
+pub use screen::{OnnxScreen, Screen};
 pub use session::SessionError;
 pub use tensor::TensorInfo;
 pub use yolo::YoloHead;
@@ -147,6 +151,16 @@ pub enum DetectError {
         output: String,
         /// The highest of them.
         highest: f32,
+    },
+    /// Scores below zero: no probabilities either.
+    #[error(
+        "output `{output}` has scores down to {lowest}, expected probabilities: export the model with its last activation"
+    )]
+    Negative {
+        /// Name of the output.
+        output: String,
+        /// The lowest of them.
+        lowest: f32,
     },
     /// A class that the model does not have.
     #[error(

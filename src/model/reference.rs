@@ -9,7 +9,7 @@ use ndarray::{Array3, ArrayD};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{DetectError, Detector, Model, OnnxDetector};
+use super::{DetectError, Detector, Model, OnnxDetector, OnnxScreen, Screen};
 
 /// Name of the file beside the card.
 const REFERENCE: &str = "reference.json";
@@ -69,6 +69,9 @@ pub struct Reference {
     outputs: Vec<Answer>,
     /// Boxes and areas found at the card's default score.
     pub found: usize,
+    /// What the screen gives the chip, where the model has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub screen: Option<f32>,
 }
 
 /// An output in numbers that fit on a page.
@@ -89,8 +92,12 @@ impl Reference {
         model.onnx_path.with_file_name(REFERENCE)
     }
 
-    /// Lets a model answer.
-    pub fn make(model: &Model, detector: &mut OnnxDetector) -> Result<Self, ReferenceError> {
+    /// Lets a model answer, and its screen.
+    pub fn make(
+        model: &Model,
+        detector: &mut OnnxDetector,
+        screen: Option<&mut OnnxScreen>,
+    ) -> Result<Self, ReferenceError> {
         let card = &model.card;
         let side = card.chip_px;
         let mut chip = chip(card.bands.len(), side, side);
@@ -103,6 +110,10 @@ impl Reference {
         }
         let outputs = detector.answer(&chip.view())?;
         let found = detector.detect(chip.view(), card.min_score as f32)?;
+        let measured = vec![1; side * side];
+        let screen = screen
+            .map(|screen| screen.score(chip.view(), &measured))
+            .transpose()?;
         Ok(Self {
             version: VERSION,
             model_sha256: model.sha256.clone(),
@@ -112,6 +123,7 @@ impl Reference {
                 .map(|(name, tensor)| Answer::of(name, &tensor))
                 .collect(),
             found: found.len(),
+            screen,
         })
     }
 
@@ -177,7 +189,19 @@ impl Reference {
                 self.found, now.found
             ));
         }
+        found.extend(self.screen_difference(now));
         found
+    }
+
+    fn screen_difference(&self, now: &Self) -> Option<String> {
+        match (self.screen, now.screen) {
+            (None, None) => None,
+            (Some(before), Some(now)) => ((before - now).abs() > TOLERANCE).then(|| {
+                format!("the screen gave the chip {before:.4}, and gives it {now:.4} now")
+            }),
+            (Some(_), None) => Some("the model had a screen, and has none now".to_owned()),
+            (None, Some(_)) => Some("the model had no screen, and has one now".to_owned()),
+        }
     }
 }
 
@@ -282,6 +306,7 @@ mod tests {
                 side: 64,
                 outputs: vec![Answer::of("heat".to_owned(), &tensor)],
                 found: 2,
+                screen: None,
             }
         };
         let before = answer(0.0);
@@ -302,6 +327,19 @@ mod tests {
             before.differences(&answer(f32::NAN)).len(),
             1,
             "no number is never the same"
+        );
+        let screened = |score| Reference {
+            screen: Some(score),
+            ..answer(0.0)
+        };
+        assert_eq!(
+            screened(0.5).differences(&screened(0.75)),
+            ["the screen gave the chip 0.5000, and gives it 0.7500 now"]
+        );
+        assert!(screened(0.5).differences(&screened(0.5005)).is_empty());
+        assert_eq!(
+            before.differences(&screened(0.5)),
+            ["the model had no screen, and has one now"]
         );
         let smaller = Reference {
             side: 32,

@@ -59,6 +59,14 @@ pub enum SessionError {
         /// What the file says.
         fixed: usize,
     },
+    /// The file of a screen is not what its card says.
+    #[error("the screen `{path}` does not fit the card: {what}")]
+    Screen {
+        /// The file.
+        path: String,
+        /// What does not fit.
+        what: String,
+    },
     /// Card and ONNX file contradict each other.
     #[error("the card of `{model}` disagrees with its ONNX file: {what}")]
     Disagreement {

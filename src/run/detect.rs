@@ -7,11 +7,13 @@ use std::sync::{Mutex, PoisonError};
 use super::error::ScanError;
 use super::progress::Progress;
 use super::scan::ScanRequest;
+use super::screen_clock::ScreenClock;
 use super::settings::Settings;
 use crate::detect::{
-    ChipOutcome, Ledger, LedgerError, Pipeline, PipelineError, PlannedScene, Verdict,
+    ChipOutcome, Ledger, LedgerError, Pipeline, PipelineError, PlannedScene, ScreenStage, Stages,
+    Verdict,
 };
-use crate::model::{Detector, Device, Model, OnnxDetector};
+use crate::model::{Device, Model, OnnxDetector, OnnxScreen, SessionError};
 use crate::scene::set_block_cache_bytes;
 
 /// What chips are put through.
@@ -21,25 +23,48 @@ pub(super) struct Inference<'a> {
     pub(super) device: Device,
     pub(super) batch: usize,
     pub(super) workers: usize,
+    /// Whether chips go through the model's screen first.
+    screened: bool,
+    clock: &'a ScreenClock,
 }
 
 impl<'a> Inference<'a> {
-    pub(super) fn of(request: &ScanRequest<'a>) -> Self {
+    pub(super) fn of(request: &ScanRequest<'a>, clock: &'a ScreenClock) -> Self {
         Self {
             model: request.model,
             device: request.device,
             batch: request.batch,
             workers: request.workers,
+            screened: request.settings.screen,
+            clock,
         }
+    }
+
+    /// Sessions of the model and its screen, for one worker.
+    pub(super) fn stages(&self) -> Result<Stages, SessionError> {
+        let detector = OnnxDetector::on(self.model, self.device, self.batch)?;
+        let screen = match &self.model.screen {
+            Some(screen) if self.screened => {
+                OnnxScreen::new(self.model)?.map(|session| ScreenStage {
+                    screen: Box::new(self.clock.times(session)),
+                    threshold: screen.card.threshold,
+                })
+            }
+            _ => None,
+        };
+        Ok(Stages {
+            screen,
+            detector: Box::new(detector),
+        })
     }
 }
 
-/// Puts all chips through the model that the ledger does not have yet; the first worker takes the detector that is
+/// Puts all chips through the model that the ledger does not have yet; the first worker takes the stages that are
 /// there already. Returns how many chips the ledger had.
 pub(super) fn detect(
     ledger: &mut Ledger,
     planned: &[PlannedScene],
-    (inference, first_detector): (Inference<'_>, OnnxDetector),
+    (inference, first_stages): (Inference<'_>, Stages),
     settings: &Settings,
     progress: &dyn Progress,
     stop: &AtomicBool,
@@ -49,6 +74,7 @@ pub(super) fn detect(
         device,
         batch,
         workers,
+        ..
     } = inference;
     let mut open = OpenScenes::of(planned, stop);
     let (total, resumed) = (open.total, open.resumed);
@@ -62,17 +88,12 @@ pub(super) fn detect(
         max_cloud: settings.max_cloud,
     };
     set_block_cache_bytes(pipeline.block_cache_bytes(planned));
-    let first_detector = Mutex::new(Some(first_detector));
-    let make_detector = || -> Result<Box<dyn Detector>, String> {
-        let there = (first_detector.lock())
+    let first_stages = Mutex::new(Some(first_stages));
+    let make_stages = || -> Result<Stages, String> {
+        let there = (first_stages.lock())
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        match there {
-            Some(detector) => Ok(Box::new(detector)),
-            None => OnnxDetector::on(model, device, batch)
-                .map(|d| Box::new(d) as Box<dyn Detector>)
-                .map_err(|e| e.to_string()),
-        }
+        there.map_or_else(|| inference.stages().map_err(|e| e.to_string()), Ok)
     };
     if device != Device::Cpu {
         progress.note(&format!("the model runs on {device}"));
@@ -80,7 +101,7 @@ pub(super) fn detect(
     progress.begin("chips", total, resumed);
     let mut done = resumed;
     let mut failed_scenes = BTreeSet::new();
-    let finished = pipeline.run(planned, &make_detector, stop, |outcome: ChipOutcome| {
+    let finished = pipeline.run(planned, &make_stages, stop, |outcome: ChipOutcome| {
         ledger.record(&outcome)?;
         if open.is_last(outcome.scene)
             && let Some(reason) = distrust_if_changed(ledger, planned, outcome.scene)?

@@ -123,7 +123,8 @@ impl LoadedRun {
         Ok(scene_detections(scene, &self.scenes[scene], raw, rules)?)
     }
 
-    /// Chips of a scene that the model saw whole and in which it found nothing, down to the score that is kept.
+    /// Chips of a scene that were seen whole and in which nothing was found, down to the score that is kept: by the
+    /// model, or by its screen, which let them go no further.
     pub fn empty_chips(&self, scene: usize) -> Result<Vec<usize>, LoadRunError> {
         let occupied: BTreeSet<usize> = self
             .ledger
@@ -133,7 +134,7 @@ impl LoadedRun {
             .collect();
         let mut empty = Vec::new();
         self.ledger.for_each_chip(scene, |record| {
-            if record.status == ChipStatus::Scanned
+            if matches!(record.status, ChipStatus::Scanned | ChipStatus::Screened)
                 && record.cells.is_none()
                 && !occupied.contains(&record.chip)
             {

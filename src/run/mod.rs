@@ -15,6 +15,7 @@ mod progress;
 mod record;
 mod resume;
 mod scan;
+mod screen_clock;
 mod settings;
 mod staged;
 

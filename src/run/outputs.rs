@@ -210,6 +210,7 @@ impl Outputs<'_> {
             self.ledger.for_each_chip(number, |record| {
                 match record.status {
                     ChipStatus::Scanned => counts.scanned += 1,
+                    ChipStatus::Screened => counts.screened += 1,
                     ChipStatus::Nodata => counts.nodata += 1,
                     ChipStatus::Cloud => counts.cloud += 1,
                     ChipStatus::Failed => counts.failed += 1,

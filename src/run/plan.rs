@@ -38,6 +38,15 @@ pub(super) struct ModelIdentity {
     pub(super) license: Option<String>,
     pub(super) classes: Vec<String>,
     pub(super) types: Vec<String>,
+    pub(super) screen: Option<ScreenIdentity>,
+}
+
+/// Which screen the model has.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct ScreenIdentity {
+    pub(super) sha256: String,
+    pub(super) factor: usize,
+    pub(super) threshold: f32,
 }
 
 impl ModelIdentity {
@@ -50,6 +59,11 @@ impl ModelIdentity {
             license: model.card.license.clone(),
             classes: model.card.classes.clone(),
             types: model.card.head.types().to_vec(),
+            screen: model.screen.as_ref().map(|screen| ScreenIdentity {
+                sha256: screen.sha256.clone(),
+                factor: screen.card.factor,
+                threshold: screen.card.threshold,
+            }),
         }
     }
 }
@@ -114,6 +128,13 @@ pub(super) fn differences(
         note(
             "the model card".into(),
             "another text".into(),
+            "changed".into(),
+            false,
+        );
+    } else if before.model.screen != now.model.screen {
+        note(
+            "the screen of the model".into(),
+            "another file".into(),
             "changed".into(),
             false,
         );

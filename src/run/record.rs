@@ -50,6 +50,9 @@ pub struct ChipCounts {
     pub outside_aoi: u64,
     /// Seen by the model.
     pub scanned: u64,
+    /// Seen by its screen only, which dropped them.
+    #[serde(default)]
+    pub screened: u64,
     /// Nothing measured there.
     pub nodata: u64,
     /// Not shown to the model, for cloud.
@@ -64,14 +67,20 @@ impl ChipCounts {
         self.planned += other.planned;
         self.outside_aoi += other.outside_aoi;
         self.scanned += other.scanned;
+        self.screened += other.screened;
         self.nodata += other.nodata;
         self.cloud += other.cloud;
         self.failed += other.failed;
     }
 
+    /// Chips that the model or its screen looked at.
+    pub fn seen(&self) -> u64 {
+        self.scanned + self.screened
+    }
+
     /// Chips that the ledger knows the end of.
     pub fn done(&self) -> u64 {
-        self.scanned + self.nodata + self.cloud + self.failed
+        self.seen() + self.nodata + self.cloud + self.failed
     }
 }
 
@@ -99,7 +108,7 @@ pub struct Counts {
 /// Areas in square kilometres.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Areas {
-    /// Seen by the model.
+    /// Seen by the model, or by its screen alone.
     pub scanned: f64,
     /// Nothing measured there.
     pub nodata: f64,
@@ -159,6 +168,9 @@ pub struct Seconds {
     pub plan: f64,
     /// Reading, inference, decoding.
     pub detect: f64,
+    /// Of these, the screen: all workers together.
+    #[serde(default)]
+    pub screen: f64,
     /// Suppression, sites, clusters, coverage, files.
     pub layers: f64,
 }

@@ -13,12 +13,13 @@ use super::prepare::{Prepared, Search, area_digest, plan_scenes};
 use super::progress::Progress;
 use super::record::{Areas, Counts, Execution, Failure, RunRecord, SceneEntry, Seconds};
 use super::resume::{left_out, open_ledger};
+use super::screen_clock::ScreenClock;
 use super::settings::Settings;
 use super::staged::StagedFile;
 use crate::chip::AreaOfInterest;
 use crate::detect::{Ledger, PlannedScene};
 use crate::layer::tables::Names;
-use crate::model::{Device, Model, OnnxDetector, runtime_info};
+use crate::model::{Device, Model, runtime_info};
 use crate::scene::Scene;
 
 /// What to do with what the directory holds.
@@ -76,10 +77,11 @@ pub fn scan(
     stop: &AtomicBool,
 ) -> Result<ScanSummary, ScanError> {
     let planning = Instant::now();
-    let inference = Inference::of(&request);
+    let clock = ScreenClock::default();
+    let inference = Inference::of(&request, &clock);
     let model = request.model;
     // A model that does not run is the cheapest thing to find out, and no directory is made for it.
-    let first_detector = OnnxDetector::on(model, request.device, request.batch)?;
+    let first_stages = inference.stages()?;
     let area = request
         .settings
         .aoi
@@ -130,12 +132,12 @@ pub fn scan(
     let chips_resumed = detect(
         &mut ledger,
         &planned,
-        (inference, first_detector),
+        (inference, first_stages),
         &plan.parameters,
         progress,
         stop,
     )?;
-    seconds.detect = detecting.elapsed().as_secs_f64();
+    (seconds.detect, seconds.screen) = (detecting.elapsed().as_secs_f64(), clock.seconds());
 
     let writing = Instant::now();
     progress.begin("layers", 1, 0);
@@ -164,7 +166,7 @@ pub fn scan(
     let record = write_record(&directory, plan, &planned, &written, &failures, execution)?;
     directory.publish(written.files, record)?;
     let chips = written.counts.chips;
-    if chips.scanned + chips.nodata + chips.cloud == 0 {
+    if chips.seen() + chips.nodata + chips.cloud == 0 {
         return Err(ScanError::NoScene(failures));
     }
     let Written {

@@ -49,6 +49,8 @@ pub struct Settings {
     pub cloud_codes: Option<CloudCodes>,
     /// A chip with a larger share of its core under cloud is not shown to the model.
     pub max_cloud: f64,
+    /// Whether chips go through the screen of the model first: not with `--no-screen`, nor where it has none.
+    pub screen: bool,
     /// `--aoi`, as given.
     pub aoi: Option<String>,
     /// SHA-256 of the polygons of the area of interest.
@@ -96,6 +98,7 @@ impl Settings {
             cloud_mask: None,
             cloud_codes: None,
             max_cloud: MAX_CLOUD,
+            screen: card.screen.is_some(),
             aoi: None,
             aoi_sha256: None,
             chips: ChipSpec {

@@ -165,7 +165,7 @@ fn outline(site: &Site) -> Vec<LonLat> {
         .map_or_else(|| site.corners.to_vec(), Clone::clone)
 }
 
-/// Cores of chips that the model saw and in which nothing at all was found, in any scene. Ground that lies in
+/// Cores of chips that the model or its screen saw and in which nothing at all was found, in any scene. Ground that lies in
 /// several scenes is taken once, from the first.
 fn empty_ground(run: &LoadedRun, found: &[Candidate]) -> Result<Vec<Candidate>, VerifyError> {
     let class = run.classes.first().cloned().unwrap_or_default();

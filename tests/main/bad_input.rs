@@ -337,6 +337,25 @@ fn areas_of_interest_that_cannot_be_used() {
     insta::assert_snapshot!(table.text);
 }
 
+/// Models whose detector is fine and whose screen is not.
+fn write_unfit_screens(space: &Workspace) {
+    space.write_screened("screenless", "map", 0.1);
+    std::fs::remove_file(space.path("screenless/screen.onnx")).unwrap();
+    space.write_screened("fixed-screen", "fixed", 0.1);
+    space.write_screened("corrupt-screen", "map", 0.1);
+    space.write("corrupt-screen/screen.onnx", "no ONNX at all");
+    let with_screen = |name: &str, key: &str, value: serde_json::Value| {
+        let mut screen = json!({"onnx": "model.onnx", "factor": 2, "threshold": 0.1});
+        screen[key] = value;
+        space.write_model(name, |card| card["kilnsight:screen"] = screen);
+    };
+    with_screen("replaced-screen", "sha256", json!("0".repeat(64)));
+    with_screen("far-screen", "onnx", json!("../screen.onnx"));
+    with_screen("half-screen", "factor", json!(1.5));
+    with_screen("misnamed-screen", "output", json!("kilns"));
+    with_screen("manifold-screen", "output", json!("size"));
+}
+
 #[test]
 fn models_that_cannot_be_used() {
     let mut table = Table::new();
@@ -396,6 +415,8 @@ fn models_that_cannot_be_used() {
         card["kilnsight:overlap_m"] = json!(1e9);
     });
 
+    write_unfit_screens(space);
+
     table.model("a card of no bytes", "blank");
     table.model("a card of brackets without end", "deep");
     table.model("a card that is a folder", "folder-card");
@@ -419,6 +440,14 @@ fn models_that_cannot_be_used() {
     table.model("an output of another name", "misnamed-output");
     table.model("another number of bands", "four-bands");
     table.model("another number of classes", "two-classes");
+    table.model("a screen that is not there", "screenless");
+    table.model("a screen of text", "corrupt-screen");
+    table.model("another screen than the card's", "replaced-screen");
+    table.model("a screen elsewhere", "far-screen");
+    table.model("a screen of one and a half pixels", "half-screen");
+    table.model("a screen of fixed size for chips of any", "fixed-screen");
+    table.model("an output that the screen lacks", "misnamed-screen");
+    table.model("an output that is no map", "manifold-screen");
     insta::assert_snapshot!(table.text);
     assert!(!table.space.path("run").exists(), "nothing was scanned");
 }

@@ -16,6 +16,8 @@ fn write_large(space: &Workspace) {
 }
 
 const SCAN: &str = "scan a.tif --model blob --out cut --workers 2";
+/// The same with a model that has a screen.
+const SCREENED: &str = "scan a.tif --model screened --out cut --workers 2";
 
 #[test]
 fn one_worker_and_four_write_the_same_bytes() {
@@ -65,9 +67,31 @@ fn a_scan_killed_again_and_again_ends_with_the_same_bytes() {
     let space = Workspace::new();
     write_large(&space);
     let whole = space.scan_into("whole", "a.tif");
+    let cut = killed_again_and_again(&space, SCAN);
+    assert_eq!(whole.results(), cut.results());
+}
+
+#[test]
+fn a_scan_with_a_screen_killed_again_and_again_ends_with_the_same_bytes() {
+    let space = Workspace::new();
+    write_large(&space);
+    // High enough to drop the dimmer blobs.
+    space.write_screened("screened", "map", 0.995);
+    space.succeed("scan a.tif --model screened --out whole --workers 1");
+    let whole = space.read_run("whole");
+    let chips = &whole.record()["counts"]["chips"];
+    for stage in ["scanned", "screened"] {
+        assert!(chips[stage].as_u64().unwrap() > 100, "{chips}");
+    }
+    let cut = killed_again_and_again(&space, SCREENED);
+    assert_eq!(whole.results(), cut.results());
+}
+
+/// Starts a scan into `cut`, kills it three times, and lets it come to its end.
+fn killed_again_and_again(space: &Workspace, scan: &str) -> Run {
     let mut recorded = 0;
     for _ in 0..3 {
-        let mut child = start(&space);
+        let mut child = start(space, scan);
         recorded = wait_for_chips(&mut child, &space.path("cut"), recorded);
         // Not always just after a commit: some time between two of them.
         let chance = fixture::noise(u64::from(child.id())).abs();
@@ -77,11 +101,11 @@ fn a_scan_killed_again_and_again_ends_with_the_same_bytes() {
         assert!(!child.wait().unwrap().success());
         assert!(!space.path("cut/sites.geojson").exists());
     }
-    let outcome = space.run(SCAN);
+    let outcome = space.run(scan);
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     let cut = space.read_run("cut");
     assert!(resumed(&cut) >= recorded, "{recorded} chips were recorded");
-    assert_eq!(whole.results(), cut.results());
+    cut
 }
 
 #[test]
@@ -89,7 +113,7 @@ fn an_interrupted_scan_says_how_to_go_on_and_does() {
     let space = Workspace::new();
     write_large(&space);
     let whole = space.scan_into("whole", "a.tif");
-    let mut child = start(&space);
+    let mut child = start(&space, SCAN);
     wait_for_chips(&mut child, &space.path("cut"), 0);
     signal(&child, "INT");
     let output = child.wait_with_output().unwrap();
@@ -113,15 +137,15 @@ fn an_interrupted_scan_says_how_to_go_on_and_does() {
 fn a_termination_signal_stops_as_cleanly_as_ctrl_c() {
     let space = Workspace::new();
     write_large(&space);
-    let mut child = start(&space);
+    let mut child = start(&space, SCAN);
     wait_for_chips(&mut child, &space.path("cut"), 0);
     signal(&child, "TERM");
     assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 
-fn start(space: &Workspace) -> Child {
+fn start(space: &Workspace, scan: &str) -> Child {
     space
-        .command(SCAN)
+        .command(scan)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

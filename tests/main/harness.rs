@@ -53,6 +53,18 @@ impl Workspace {
         self.write(&format!("{name}/model.json"), card.to_string());
     }
 
+    /// A model like `blob` in the folder `name`, with one of the screens of `tests/data/screens` before it that drops
+    /// chips below `threshold`.
+    pub(crate) fn write_screened(&self, name: &str, screen: &str, threshold: f64) {
+        self.write_model(name, |card| {
+            card["kilnsight:screen"] =
+                serde_json::json!({"onnx": "screen.onnx", "factor": 2, "threshold": threshold});
+        });
+        let file = Path::new(name).join("screen.onnx");
+        let screen = test_data("screens").join(format!("{screen}.onnx"));
+        std::fs::copy(screen, self.path(file)).unwrap();
+    }
+
     /// The built program with `arguments` separated by spaces, ready to run here. Nothing of the caller's
     /// environment that shapes the output is left.
     pub(crate) fn command(&self, arguments: &str) -> Command {

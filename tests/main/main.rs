@@ -43,6 +43,8 @@ mod radiometry;
 mod heads;
 // A model against its card and its stored answer; calibration.
 mod models;
+// A screen before the detector: what it drops, and that nothing else changes.
+mod screen;
 // Training labels of verified places.
 mod labels;
 // Several scenes of one place.

@@ -196,6 +196,7 @@ impl Described {
             nms_iou: self.nms_iou.unwrap_or(NMS_IOU),
             min_score: self.min_score,
             calibration: None,
+            screen: None,
             padding: padding as f32,
             stretch: None,
             reflectance: None,
