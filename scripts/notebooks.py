@@ -138,7 +138,8 @@ def check(path, write):
     if write:
         nbformat.write(made, path)
         return ""
-    return differences(stored, made)
+    told = differences(stored, made)
+    return told and f"{told}\nIf the change is meant, store it: scripts/notebooks.py --write"
 
 
 def main():
@@ -158,8 +159,6 @@ def main():
         print(f"{path.name}: {word}, {time.monotonic() - started:.0f} s", flush=True)
         if problem:
             print(problem)
-    if wrong and not options.write:
-        print("If the change is meant, store it: scripts/notebooks.py --write")
     return 1 if wrong else 0
 
 
