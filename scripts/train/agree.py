@@ -25,8 +25,9 @@ COMPARED = 0.05
 LOWEST = 1e-3
 """What the network must keep, before calibration, to hold all that the scanner keeps after it."""
 
-PIXELS, SCORE = 0.02, 2e-3
-"""By how much positions, lengths and scores may differ: rounding of different kernels."""
+PIXELS, SCORE = 0.05, 5e-3
+"""By how much positions, lengths and scores may differ: other kernels round differently, in int8 by
+up to a step, and the curve on the card is made of straight pieces."""
 
 
 def binary():

@@ -188,7 +188,8 @@ def all_figures(detectors, tiles, pixels, folds):
     """All figures of `detectors` {region: a `predict.Detector`, say}, in order of the folds."""
     line, calibrated = calibrate(tiles, find(detectors, tiles))
     found = find(detectors, tiles, line)
-    pooled, least = judge(tiles, found)
+    least = metrics.default_score(_matches("within_50m", tiles, found))
+    pooled, _ = judge(tiles, found, least)
     figures = {
         "min_score": least,
         "pooled": pooled,

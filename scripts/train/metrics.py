@@ -104,6 +104,16 @@ def best_score(parts):
     return float(grid[int(np.argmax([at_score(parts, s)[2] for s in grid]))])
 
 
+def default_score(parts):
+    """The default threshold of calibrated scores: half the best F1 that any threshold gives.
+
+    Where scores are probabilities, that is the threshold of the best F1 (Lipton, Elkan and
+    Narayanaswamy 2014, "Optimal thresholding of classifiers to maximize F1 measure"); where the
+    best F1 was seen on few kilns depends on chance, how good it is hardly does.
+    """
+    return round(at_score(parts, best_score(parts))[2] / 2, 2)
+
+
 def interval(parts, figure, draws=1000, seed=0):
     """95 % bootstrap interval over tiles of `figure(parts)`, as (low, high)."""
     rng = np.random.default_rng(seed)

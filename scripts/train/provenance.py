@@ -66,6 +66,29 @@ def remarks(facts):
     ]
 
 
+def failures(facts):
+    """What was seen in the pictures of the worst mistakes, with its heading; '' for other data."""
+    if not is_kiln_s2(facts):
+        return ""
+    return """
+## Failures, in words
+
+The 24 highest-scoring false detections and the 24 kilns of the lowest score were looked at, each
+judged by the network that did not see its district. (The pictures are third-party imagery and are
+not part of this repository.)
+
+- *False*: bright rectangles in fields (a large shed, a cemented yard, a pale fallow plot beside a
+  river); parts of a kiln's own yard, or a second box beside a kiln; blocks of a village along a
+  road; faint patches in very dark pictures, where contrast with the surroundings makes much of
+  little; and boxes centred on the edge of a tile, on half of something. One or two of the bright
+  plots look like kilns that whoever drew the boxes passed over.
+- *Missed, or scored low*: most of the kilns of IN-UP, pale, in pale yards, wall to wall with their
+  neighbours, so that no ground of another colour surrounds them; kilns cut by the edge of a tile
+  down to a strip; kilns that are as dark as the soil round them (IN-Bihar); two kilns side by side
+  taken for one.
+"""
+
+
 def variants(facts):
     """The table of variants that were tried, with its heading; '' for other data."""
     if not is_kiln_s2(facts):
