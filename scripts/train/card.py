@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 import provenance
+import screen_card
 from calibration import Calibration
 from data import TYPES
 from figures import LOW_SCORE, PRECISION
@@ -96,6 +97,7 @@ def model_card(facts, parameters, model_path):
         "kilnsight:reflectance": list(REFLECTANCE),
         "kilnsight:stretch": {"percentiles": list(STRETCH_PERCENTILES)},
         "kilnsight:calibration": {"method": "piecewise-linear", "points": line.points()},
+        **screen_card.keys(facts.get("screen")),
         "kilnsight:sha256": hashlib.sha256(Path(model_path).read_bytes()).hexdigest(),
     }
 
@@ -180,7 +182,7 @@ On the synthetic demo scene ({demo["kilns"]} kilns), at the default score: recal
 {demo["recall_within_50m"]}, precision {demo["precision_within_50m"]}, AP within 50 m
 {demo["ap_within_50m"]}, AP@0.3 {demo["ap_iou_30"]}, AP@0.5 {demo["ap_iou_50"]}. Training saw
 other scenes by the same program: this shows that the parts fit together, not accuracy.
-{provenance.failures(facts)}{provenance.variants(facts)}
+{screen_card.text(facts.get("screen"))}{provenance.failures(facts)}{provenance.variants(facts)}
 ## Not good for
 
 - Counting: no figure above supports a count without human verification and a sample of what was

@@ -14,6 +14,7 @@ import card
 import labels
 import metrics
 import quantize
+import screen_card
 from boxes import envelopes
 from calibration import Calibration
 from data import Tile, training_list_hash
@@ -68,6 +69,7 @@ def main():
     parser.add_argument("--background", type=Path, help="folder of kiln-free tiles, if any")
     parser.add_argument("--accuracy", type=Path, required=True, help="what cross_validate.py wrote")
     parser.add_argument("--style", choices=STYLES, default="oriented", help="kind of box")
+    parser.add_argument("--screen", type=Path, help="what screen.py wrote (its --out), if anything")
     parser.add_argument("--name", help="name of the model (default: that of its folder)")
     parser.add_argument("--out", type=Path, required=True, help="folder of the model")
     arguments = parser.parse_args()
@@ -103,6 +105,7 @@ def main():
         "training": trained["training"],
         "training_list_sha256": training_list_hash(arguments.data),
         "cross_validation": accuracy,
+        "screen": screen_card.take(arguments.screen, arguments.out),
     }
     chosen = card.shipped(facts)
     line = Calibration(chosen["calibration"]["slope"], chosen["calibration"]["shift"])

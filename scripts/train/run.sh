@@ -47,5 +47,7 @@ sets=("${labels[@]}" "${background[@]}")
 export OMP_WAIT_POLICY=passive
 "$python" "$here/cross_validate.py" "${sets[@]}" --keep "$out/folds" --out "$out/figures.json"
 "$python" "$here/train.py" "${sets[@]}" --out "$out/weights.pt"
+"$python" "$here/screen.py" "${sets[@]}" --folds "$out/folds" --accuracy "$out/figures.json" \
+    --out "$out/screen"
 "$python" "$here/export.py" "${sets[@]}" --weights "$out/weights.pt" \
-    --accuracy "$out/figures.json" --out "${model:-$out/model}"
+    --accuracy "$out/figures.json" --screen "$out/screen" --out "${model:-$out/model}"

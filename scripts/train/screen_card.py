@@ -1,0 +1,57 @@
+"""What the cards of a model say of its screen."""
+
+import json
+import shutil
+
+
+def take(folder, out):
+    """Copy what `screen.py` wrote in `folder` beside the model; its figures, or None without it."""
+    if folder is None:
+        return None
+    shutil.copyfile(folder / "screen.onnx", out / "screen.onnx")
+    return json.loads((folder / "screen.json").read_text())
+
+
+def keys(screen):
+    """The keys of `model.json` for the figures of a screen."""
+    if screen is None:
+        return {}
+    named = {key: screen[key] for key in ("sha256", "factor", "threshold")}
+    return {"kilnsight:screen": {"onnx": "screen.onnx", "output": "kiln", **named}}
+
+
+def text(screen):
+    """The section of `CARD.md`."""
+    if screen is None:
+        return ""
+    found = "kilns that the detector finds at its default score"
+    kilns = {"found by the detector": found}.get(screen["kilns_are"], "labelled kilns")
+    metres = screen["factor"] * 10
+    chips = "".join(
+        f"- Of {part['chips']} kiln-free chips of {side} x {side} pixels, of tiles held out,\n"
+        f"  {part['passed']:.0%} pass.\n"
+        for side, part in screen["kiln_free_chips"].items()
+    )
+    rows = "\n".join(
+        f"| {' | '.join(str(value) for value in row.values())} |" for row in screen["curve"]
+    )
+    heads = [name.replace("_", " ") for name in screen["curve"][0]]
+    return f"""
+## Screen
+
+`screen.onnx` ({screen["parameters"]:,} parameters, pixels of {metres} m) sees each chip first, and
+the detector what scores {screen["threshold"]} or more. Measured like the detector, each district by
+a screen that never saw it, on tiles of 128 x 128 pixels; a kiln is lost with its tile.
+
+- Of {screen["kilns"]} {kilns},
+  {screen["kilns_lost"]} are lost. The threshold was chosen on these same kilns; with thresholds
+  chosen on the other districts, {screen["kilns_lost_by_thresholds_of_other_districts"]} are.
+- Many of these kilns stand together. If each stood alone on its tile,
+  {screen["kilns_lost_if_each_stood_alone"]} would be lost.
+{chips}
+| {" | ".join(heads)} |
+| {" | ".join("---" for _ in heads)} |
+{rows}
+
+Kiln-free tiles all come from one city and its surroundings: expect other shares elsewhere.
+"""

@@ -1,0 +1,104 @@
+"""The screen on small cases; skipped where torch is missing."""
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("rasterio")
+
+import torch
+
+import augment
+import screen_card
+import screen_figures
+from boxes import envelopes
+from data import Tile
+from screen_net import CELL, ScreenNet, averaged, probabilities
+from screen_train import Settings, target, train
+from synthetic import synthetic_tile
+
+
+def dot_tile(number=0, region=""):
+    """A dark tile with one bright kiln of 12 x 6 pixels, and its box."""
+    pixels = np.full((3, 128, 128), 20, np.uint8)
+    pixels[:, 57:63, 64:76] = 250
+    boxes = np.array([[70, 60, 12, 6, 0.0]])
+    return Tile(pixels, boxes, envelopes(boxes), True, region=region, number=number)
+
+
+def test_averages_leave_out_what_is_no_data():
+    image = torch.zeros(1, 3, 2, 4)
+    image[..., 0, 0], image[..., 1, 1] = 0.2, 0.4
+    assert averaged(image)[0, 0].tolist() == [pytest.approx([0.3, 0.0])]
+
+
+def test_the_cell_of_a_centre_is_a_positive_even_beside_an_ignored_region():
+    tile = dot_tile()
+    tile.ignore = np.array([[0, 0, 69, 128.0]])
+    view = augment.View(np.array([64.0, 64.0]), np.eye(2))
+    targets = augment.describe([tile], [view], augment.cut([tile], [view]))
+    heat, weight = target(targets)
+    assert heat.shape == weight.shape == (1, augment.CROP // CELL, augment.CROP // CELL)
+    (place,) = torch.nonzero(heat[0] == 1).tolist()
+    assert place == [36 // CELL, 46 // CELL]
+    assert weight[0][tuple(place)] == 1
+    assert weight[0, :, : 40 // CELL].sum() == 0
+
+
+def test_the_network_is_small_and_starts_with_nothing():
+    net = ScreenNet().eval()
+    assert sum(p.numel() for p in net.parameters()) <= 30_000
+    chart = probabilities(net, dot_tile().pixels[:, :100, :90])
+    assert chart.shape == (26, 24)
+    assert chart.max() < 0.2
+
+
+def test_a_kiln_scores_by_the_cells_near_it():
+    chart = np.zeros((32, 32))
+    chart[15 + screen_figures.NEAR, 17] = 0.5
+    chart[15, 17 - screen_figures.NEAR - 1] = 0.9
+    assert screen_figures.kiln_scores(chart, dot_tile().boxes).tolist() == [0.5]
+    assert screen_figures.kiln_scores(chart, np.zeros((0, 5))).shape == (0,)
+
+
+def test_the_threshold_loses_one_in_a_hundred_and_no_more():
+    scores = np.concatenate([[0.001, 0.0567, 0.06], np.full(97, 0.9)])
+    assert screen_figures.threshold_for(scores) == 0.056
+    assert screen_figures.threshold_for(scores[:99]) == 0.001
+    assert screen_figures.threshold_for(np.array([0.5])) == 0.5
+
+
+def test_mosaics_hold_every_tile():
+    tiles = np.arange(1, 21, dtype=np.uint8)[:, None, None, None] * np.ones(
+        (1, 3, 32, 32), np.uint8
+    )
+    made = list(screen_figures.mosaics(np.random.default_rng(0), tiles, 128))
+    assert [chip.shape for chip in made] == [(3, 128, 128)] * 2
+    assert set(np.unique(made)) == set(range(1, 21))
+
+
+def test_figures_and_cards_of_a_screen_that_was_trained_a_little():
+    tiles = [dot_tile(i, region) for i, region in enumerate(["a", "a", "b"])]
+    background = np.random.default_rng(0).integers(300, 3000, (40, 3, 32, 32)).astype(np.uint16)
+    settings = Settings(steps=3, kilns=2, synthetic=1, background=1, mine_every=2)
+    lines = []
+    net = train(tiles, background, [synthetic_tile(5)], settings, lines.append)
+    assert not net.training
+    assert len(lines) == 1
+    wanted = {tile.number: tile.boxes for tile in tiles}
+    made = screen_figures.measure(
+        {"a": net, "b": net}, tiles, wanted, background, np.arange(40) % 6
+    )
+    assert made["kilns"] == 3
+    assert made["kilns_lost"] == 0
+    assert made["kilns_lost_if_each_stood_alone"] <= 3
+    assert made["kiln_free_chips"]["128"]["chips"] > 0
+    facts = {"kilns_are": "all labelled", "factor": 2, "parameters": 1, "sha256": "ab", **made}
+    facts = json.loads(json.dumps(facts))
+    key = screen_card.keys(facts)["kilnsight:screen"]
+    assert key["threshold"] == made["threshold"]
+    assert "Of 3 labelled kilns,\n  0 are lost" in screen_card.text(facts)
+    assert screen_card.keys(None) == {}
+    assert screen_card.text(None) == ""
