@@ -53,5 +53,7 @@ a screen that never saw it, on tiles of 128 x 128 pixels; a kiln is lost with it
 | {" | ".join("---" for _ in heads)} |
 {rows}
 
-Kiln-free tiles all come from one city and its surroundings: expect other shares elsewhere.
+Kiln-free tiles are 32 x 32 pixels, from one city and its surroundings. Larger chips are mosaics of
+them, whose seams look like much that no scene has: more of these pass than would of a scene as
+large. Expect other shares elsewhere.
 """

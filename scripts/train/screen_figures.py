@@ -15,8 +15,8 @@ LOSS = 0.01
 DEALS = 4
 """How often the kiln-free tiles are dealt anew into mosaics."""
 
-CHIPS_PX = (128, 256)
-"""Sides of the kiln-free chips that are measured."""
+CHIPS_PX = (32, 128, 256)
+"""Sides of the kiln-free chips that are measured: a tile alone, and mosaics of tiles."""
 
 CURVE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 """Thresholds at which loss and gain are given."""
@@ -68,7 +68,7 @@ def background_scores(nets, pixels, folds):
     for fold, net in enumerate(nets.values()):
         own = seen[folds == fold % data.BACKGROUND_FOLDS]
         for side in CHIPS_PX if len(own) else ():
-            for _ in range(DEALS):
+            for _ in range(DEALS if side > 32 else 1):
                 scores[side] += [probabilities(net, c).max() for c in mosaics(rng, own, side)]
     return {side: np.array(values) for side, values in scores.items()}
 
@@ -113,7 +113,7 @@ def measure(nets, tiles, wanted, pixels, folds):
                 "threshold": t,
                 "kilns_kept": _share(everything, t),
                 "kept_if_alone": _share(alone, t),
-                **{f"chips_of_{side}_passed": _share(v, t) for side, v in chips.items()},
+                **{f"chips_of_{side}_pass": _share(v, t) for side, v in chips.items()},
             }
             for t in CURVE
         ],
