@@ -27,10 +27,10 @@ TYPICAL_SIZE_LW = (11.5, 5.6)
 
 
 CONTEXT = 9
-"""Side of the window of local statistics, in cells of `SIZE_MULTIPLE` pixels: 720 m."""
+"""Side of the window of local statistics, in cells of 80 m: 720 m."""
 
 
-def with_contrast(image):
+def with_contrast(image, cell=SIZE_MULTIPLE):
     """Append the log bands and their contrast with the surroundings: N x 3 -> N x 9.
 
     Tiles differ mostly by a gain per band; on a log scale a gain is a shift, which a convolution
@@ -43,12 +43,10 @@ def with_contrast(image):
     log = torch.log1p(image * 30.0) / 3.4
 
     def mean(values):
-        return F.avg_pool2d(F.avg_pool2d(values, SIZE_MULTIPLE), CONTEXT, 1, CONTEXT // 2)
+        return F.avg_pool2d(F.avg_pool2d(values, cell), CONTEXT, 1, CONTEXT // 2)
 
     def grown(values):
-        return F.interpolate(
-            values, scale_factor=float(SIZE_MULTIPLE), mode="bilinear", align_corners=False
-        )
+        return F.interpolate(values, scale_factor=float(cell), mode="bilinear", align_corners=False)
 
     share = mean(seen) + 1e-4
     middle = mean(log * seen) / share

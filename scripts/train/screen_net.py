@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from network import conv
+from network import conv, with_contrast
 
 FACTOR = 2
 """Pixels of the detector a side that are averaged into one of the screen: 20 m."""
@@ -21,39 +21,12 @@ CELL = 4
 SIZE_MULTIPLE = 4
 """Height and width of the input must be multiples of this; in pixels of the detector, 8."""
 
-CONTEXT = 9
-"""Side of the window of local statistics, in cells of `SIZE_MULTIPLE` pixels: 720 m."""
-
 
 def averaged(image):
     """N x 3 x H x W averaged by `FACTOR` without what is no data (0 in all bands)."""
     seen = (image.amax(1, keepdim=True) > 0).to(image.dtype)
     share = F.avg_pool2d(seen, FACTOR)
     return F.avg_pool2d(image * seen, FACTOR) / share.clamp(min=1e-6)
-
-
-def with_contrast(image):
-    """Append the log bands and their contrast with the surroundings: N x 3 -> N x 9.
-
-    The same idea as in `network.with_contrast`: what differs from scene to scene is mostly a gain a
-    band, and "redder than all else round here" is said without it.
-    """
-    seen = (image.amax(1, keepdim=True) > 0).to(image.dtype)
-    log = torch.log1p(image * 30.0) / 3.4
-
-    def mean(values):
-        return F.avg_pool2d(F.avg_pool2d(values, SIZE_MULTIPLE), CONTEXT, 1, CONTEXT // 2)
-
-    def grown(values):
-        return F.interpolate(
-            values, scale_factor=float(SIZE_MULTIPLE), mode="bilinear", align_corners=False
-        )
-
-    share = mean(seen) + 1e-4
-    middle = mean(log * seen) / share
-    spread = (mean(log.square() * seen) / share - middle.square()).clamp(min=0).add(1e-3).sqrt()
-    contrast = (log - grown(middle)) / grown(spread.mean(1, keepdim=True)) * seen
-    return torch.cat([image, log, contrast * 0.25], dim=1)
 
 
 class ScreenNet(nn.Module):
@@ -76,7 +49,7 @@ class ScreenNet(nn.Module):
 
     def forward(self, image):
         """Averaged image to logits."""
-        near = self.near(with_contrast(image))
+        near = self.near(with_contrast(image, SIZE_MULTIPLE))
         far = F.interpolate(self.back(self.far(near)), scale_factor=2.0, mode="nearest")
         return self.last(self.mix(near + far))
 
