@@ -3,18 +3,40 @@
 import json
 import shutil
 
+MOST_LOST = 0.01
+"""A screen is shipped if it loses at most this share of kilns that stand alone on their chip ..."""
+
+MOST_PASSED = 0.2
+"""... and lets at most this share of kiln-free chips pass, of the size that a scan has."""
+
 
 def take(folder, out):
-    """Copy what `screen.py` wrote in `folder` beside the model; its figures, or None without it."""
+    """Copy what `screen.py` wrote in `folder` beside the model, if it is good enough.
+
+    Returns its figures either way, with `shipped`; None without a folder.
+    """
+    (out / "screen.onnx").unlink(missing_ok=True)
     if folder is None:
         return None
-    shutil.copyfile(folder / "screen.onnx", out / "screen.onnx")
-    return json.loads((folder / "screen.json").read_text())
+    screen = json.loads((folder / "screen.json").read_text())
+    screen["shipped"] = is_good(screen)
+    if screen["shipped"]:
+        shutil.copyfile(folder / "screen.onnx", out / "screen.onnx")
+    return screen
+
+
+def is_good(screen):
+    """Whether a screen saves enough and loses little enough, by its figures."""
+    lost = screen["kilns_lost_if_each_stood_alone"] / max(screen["kilns"], 1)
+    largest = max(screen["kiln_free_chips"], key=int, default=None)
+    if largest is None:
+        return False
+    return lost <= MOST_LOST and screen["kiln_free_chips"][largest]["passed"] <= MOST_PASSED
 
 
 def keys(screen):
     """The keys of `model.json` for the figures of a screen."""
-    if screen is None:
+    if screen is None or not screen["shipped"]:
         return {}
     named = {key: screen[key] for key in ("sha256", "factor", "threshold")}
     return {"kilnsight:screen": {"onnx": "screen.onnx", "output": "kiln", **named}}
@@ -36,11 +58,18 @@ def text(screen):
         f"| {' | '.join(str(value) for value in row.values())} |" for row in screen["curve"]
     )
     heads = [name.replace("_", " ") for name in screen["curve"][0]]
+    if screen["shipped"]:
+        verdict = f"""`screen.onnx` ({screen["parameters"]:,} parameters, pixels of {metres} m) sees
+each chip first, and the detector what scores {screen["threshold"]} or more."""
+    else:
+        verdict = f"""**No screen is shipped.** One of {screen["parameters"]:,} parameters on pixels
+of {metres} m, with a threshold of {screen["threshold"]}, was trained to drop chips before the
+detector sees them. It would have to lose at most {MOST_LOST:.0%} of the kilns that stand alone, and
+to let at most {MOST_PASSED:.0%} of kiln-free chips pass."""
     return f"""
 ## Screen
 
-`screen.onnx` ({screen["parameters"]:,} parameters, pixels of {metres} m) sees each chip first, and
-the detector what scores {screen["threshold"]} or more. Measured like the detector, each district by
+{verdict} Measured like the detector, each district by
 a screen that never saw it, on tiles of 128 x 128 pixels; a kiln is lost with its tile.
 
 - Of {screen["kilns"]} {kilns},

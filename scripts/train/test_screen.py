@@ -96,9 +96,29 @@ def test_figures_and_cards_of_a_screen_that_was_trained_a_little():
     assert made["kilns_lost_if_each_stood_alone"] <= 3
     assert made["kiln_free_chips"]["128"]["chips"] > 0
     facts = {"kilns_are": "all labelled", "factor": 2, "parameters": 1, "sha256": "ab", **made}
-    facts = json.loads(json.dumps(facts))
+    facts = json.loads(json.dumps(facts | {"shipped": True}))
     key = screen_card.keys(facts)["kilnsight:screen"]
     assert key["threshold"] == made["threshold"]
     assert "Of 3 labelled kilns,\n  0 are lost" in screen_card.text(facts)
+    assert screen_card.keys(facts | {"shipped": False}) == {}
+    assert "**No screen is shipped.**" in screen_card.text(facts | {"shipped": False})
     assert screen_card.keys(None) == {}
     assert screen_card.text(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("lost", "passed", "good"), [(0, 0.1, True), (2, 0.1, False), (0, 0.3, False)]
+)
+def test_only_a_screen_that_saves_much_and_loses_little_is_shipped(tmp_path, lost, passed, good):
+    folder, out = tmp_path / "screen", tmp_path / "model"
+    folder.mkdir()
+    out.mkdir()
+    (folder / "screen.onnx").write_bytes(b"new")
+    (out / "screen.onnx").write_bytes(b"of an earlier export")
+    figures = {"kilns": 100, "kilns_lost_if_each_stood_alone": lost}
+    figures["kiln_free_chips"] = {"32": {"passed": 0.9}, "256": {"passed": passed}}
+    (folder / "screen.json").write_text(json.dumps(figures))
+    assert screen_card.take(folder, out)["shipped"] == good
+    assert (out / "screen.onnx").exists() == good
+    assert screen_card.take(None, out) is None
+    assert not (out / "screen.onnx").exists()
