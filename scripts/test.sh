@@ -51,7 +51,7 @@ step "tools" scripts/setup.sh --dev
 step "format: Rust" cargo fmt --check
 step "format: Python" .venv/bin/ruff format --no-cache --check "${python_folders[@]}"
 step "lint: Python" .venv/bin/ruff check --no-cache "${python_folders[@]}"
-step "lint: shell" .venv/bin/shellcheck scripts/*.sh scripts/train/*.sh .ci/run
+step "lint: shell" .venv/bin/shellcheck scripts/*.sh scripts/train/*.sh scripts/train/*/*.sh .ci/run
 step "lint: Rust" cargo clippy --all-targets --locked -- -D warnings
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
 if cargo deny --version >/dev/null 2>&1; then

@@ -25,13 +25,15 @@ def fuse(module):
                 module[i + 1] = nn.Identity()
 
 
-def write_model(detector, path):
+def write_model(detector, path, multiple=SIZE_MULTIPLE):
     """Write a `Detector` (in evaluation mode; batch norms are folded) to `path` as float32 ONNX.
 
-    Returns the largest difference between PyTorch and ONNX Runtime over several chip sizes.
+    Sizes of its input are multiples of `multiple`. Returns the largest difference between PyTorch
+    and ONNX Runtime over several chip sizes.
     """
     detector = detector.eval().to(memory_format=torch.contiguous_format)
-    example = torch.rand(2, 3, 128, 96, generator=torch.Generator().manual_seed(1))
+    size = (16 * multiple, 12 * multiple)
+    example = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         before = detector(example)
         fuse(detector)
@@ -50,7 +52,8 @@ def write_model(detector, path):
     clean(path)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     worst = _difference(before, session.run(None, {"image": example.numpy()}))
-    for shape in ((1, 3, 256, 256), (1, 3, SIZE_MULTIPLE, SIZE_MULTIPLE), (3, 3, 64, 200)):
+    for count, rows, columns in ((1, 32, 32), (1, 1, 1), (3, 8, 25)):
+        shape = (count, 3, rows * multiple, columns * multiple)
         image = torch.rand(shape, generator=torch.Generator().manual_seed(2))
         with torch.no_grad():
             expected = detector(image)
