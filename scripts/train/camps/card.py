@@ -186,6 +186,8 @@ The same networks and the same rule, on held-out scenes and chips changed.
 - Counting: `structures_min` and `structures_max` span what such ground can hold.
 - Single tents or sheds, and groups below {measured["min_area_m2"]:g} m2.
 - Resolutions coarser than 1 m, single-band or infrared pictures, snow, dense smoke or haze.
+- Scenes of 16 bits as they come: they are stretched by their percentiles, and the last row of the
+  table above shows what that does to pictures of little contrast, such as fields alone.
 - Countries, building materials and seasons unlike those above, until tried there.
 - Targeting people: the outline of a settlement can harm those who live in it. Share areas as you
   would share an address.
@@ -205,9 +207,9 @@ def _structures_text():
     return f"""Detections and sites carry `structures_min` and `structures_max`: their area over
 {high} and over {low} m2. That is what was counted by eye, rounded outwards: in eight windows of
 40 m in eight settlement scenes some 20 to 60 roofs, 27 to 80 m2 a roof with its share of lanes; in
-eight chips of parks some 14 to 34 homes, 175 to 420 m2 a home. One person counted once; adjoining
-roofs of one colour cannot be told apart at 0.5 m, so the counts are rough, and the range is wide
-because the two kinds of place are."""
+eight chips of parks some 14 to 34 homes, 175 to 420 m2 a home. It was counted once; adjoining roofs
+of one colour cannot be told apart at 0.5 m, in one window hardly any, so the counts are rough, and
+the range is wide because the two kinds of place are."""
 
 
 def _with(figures, name):
@@ -254,7 +256,16 @@ corrected by a line fitted on the others, the expected calibration error is
 
 {table}
 
-Camps are rare: elsewhere fewer of the areas of a score will be right."""
+{_verdict(calibrated)} Camps are rare: elsewhere fewer of the areas of a score will be right."""
+
+
+def _verdict(calibrated):
+    if calibrated["expected_error"] < calibrated["expected_error_raw"]:
+        return "The correction carries over from fold to fold."
+    return (
+        "**The correction does not carry over from fold to fold: take scores for an order, not for "
+        "probabilities.**"
+    )
 
 
 def _robustness_table(table):

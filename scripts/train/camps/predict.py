@@ -1,6 +1,7 @@
 """From an image to areas, as the scanner does it."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -24,15 +25,15 @@ class Rule:
 class Probabilities(nn.Module):
     """The network as it is exported: probabilities in cells of `STRIDE` pixels."""
 
-    names = ("probability",)
+    names: ClassVar = ["probability"]
 
     def __init__(self, net):
         super().__init__()
         self.net = net
 
     def forward(self, image):
-        """Image N x 3 x H x W in 0..1 to N x 1 x H/2 x W/2."""
-        return self.net(image).sigmoid()
+        """Image N x 3 x H x W in 0..1 to N x 1 x H/2 x W/2, the only output."""
+        return (self.net(image).sigmoid(),)
 
 
 @torch.no_grad()
