@@ -87,13 +87,16 @@ pub fn draw(
         }
     }
     for detection in detections {
-        let ring = to_picture(&detection.corners)?;
-        draw_ring(
-            &mut picture,
-            &ring,
-            CLASS_COLORS[detection.class % CLASS_COLORS.len()],
-            2,
-        );
+        let color = CLASS_COLORS[detection.class % CLASS_COLORS.len()];
+        let Some(area) = &detection.outline else {
+            draw_ring(&mut picture, &to_picture(&detection.corners)?, color, 2);
+            continue;
+        };
+        for (outer, holes) in &area.polygons {
+            for ring in std::iter::once(outer).chain(holes) {
+                draw_outline(&mut picture, &to_picture(ring)?, color);
+            }
+        }
     }
     let mut png = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut png, image::ImageFormat::Png)?;
@@ -173,6 +176,25 @@ fn draw_ring(picture: &mut RgbImage, ring: &[PixelPoint], color: Rgb<u8>, thickn
     }
 }
 
+/// Draws a closed line of any shape two pixels wide where it runs, with a black line on both sides.
+fn draw_outline(picture: &mut RgbImage, ring: &[PixelPoint], color: Rgb<u8>) {
+    const HALO: [(f64, f64); 4] = [(-1.0, 0.0), (2.0, 0.0), (0.0, -1.0), (0.0, 2.0)];
+    const LINE: [(f64, f64); 3] = [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)];
+    let moved = |(dx, dy): (f64, f64)| -> Vec<PixelPoint> {
+        let by = |p: &PixelPoint| PixelPoint {
+            x: p.x + dx,
+            y: p.y + dy,
+        };
+        ring.iter().map(by).collect()
+    };
+    for by in HALO {
+        draw_line(picture, &moved(by), HALO_COLOR);
+    }
+    for by in LINE {
+        draw_line(picture, &moved(by), color);
+    }
+}
+
 /// A convex ring with every corner moved away from its middle by about `by` pixels across each edge.
 fn grown(ring: &[PixelPoint], by: f64) -> Vec<PixelPoint> {
     let count = ring.len() as f64;
@@ -209,6 +231,23 @@ fn draw_line(picture: &mut RgbImage, ring: &[PixelPoint], color: Rgb<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_area_is_drawn_along_its_outline() {
+        const GROUND: Rgb<u8> = Rgb([90, 90, 90]);
+        let mut picture = RgbImage::from_pixel(40, 40, GROUND);
+        // An L: its corner at the upper right is missing.
+        let ring = [(5, 5), (20, 5), (20, 20), (35, 20), (35, 35), (5, 35)]
+            .map(|(x, y)| PixelPoint::new(f64::from(x), f64::from(y)));
+        draw_outline(&mut picture, &ring, CLASS_COLORS[0]);
+        for (x, y) in [(5, 15), (20, 12), (28, 20), (30, 35)] {
+            assert_eq!(*picture.get_pixel(x, y), CLASS_COLORS[0], "{x} {y}");
+        }
+        for (x, y) in [(30, 10), (35, 5), (12, 28)] {
+            assert_eq!(*picture.get_pixel(x, y), GROUND, "{x} {y}");
+        }
+        assert_eq!(*picture.get_pixel(4, 15), HALO_COLOR);
+    }
 
     #[test]
     fn a_picture_stays_in_its_folder_whatever_the_scene_is_called() {
