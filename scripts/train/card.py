@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+import mlm
 import provenance
 import screen_card
 from calibration import Calibration
@@ -53,32 +54,10 @@ def model_card(facts, parameters, model_path):
         "mlm:tasks": ["object-detection"],
         "mlm:framework": "ONNX",
         "mlm:total_parameters": parameters,
-        "mlm:input": [
-            {
-                "name": "image",
-                "bands": ["red", "green", "blue"],
-                "input": {
-                    "shape": [-1, 3, -1, -1],
-                    "dim_order": ["batch", "bands", "height", "width"],
-                    "data_type": "float32",
-                },
-                "value_scaling": [{"type": "min-max", "minimum": 0, "maximum": 255}],
-            }
-        ],
-        "mlm:output": [
-            {
-                "name": "detections",
-                "tasks": ["object-detection"],
-                "result": {
-                    "shape": [-1, 1, -1, -1],
-                    "dim_order": ["batch", "classes", "height", "width"],
-                    "data_type": "float32",
-                },
-                "classification:classes": [
-                    {"value": 0, "name": "kiln", "description": "brick kiln (visual)"}
-                ],
-            }
-        ],
+        "mlm:input": mlm.rgb_input(),
+        "mlm:output": mlm.map_output(
+            "detections", "object-detection", "kiln", "brick kiln (visual)"
+        ),
         "kilnsight:head": "center",
         "kilnsight:center": {
             "heatmap": "heatmap",

@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+import mlm
 from calibration import Calibration
 from camps.network import SIZE_MULTIPLE
 from camps.settle import MOST_FLAGGED
@@ -43,36 +44,13 @@ def model_card(facts, parameters, model_path):
         "mlm:tasks": ["semantic-segmentation"],
         "mlm:framework": "ONNX",
         "mlm:total_parameters": parameters,
-        "mlm:input": [
-            {
-                "name": "image",
-                "bands": ["red", "green", "blue"],
-                "input": {
-                    "shape": [-1, 3, -1, -1],
-                    "dim_order": ["batch", "bands", "height", "width"],
-                    "data_type": "float32",
-                },
-                "value_scaling": [{"type": "min-max", "minimum": 0, "maximum": 255}],
-            }
-        ],
-        "mlm:output": [
-            {
-                "name": "probability",
-                "tasks": ["semantic-segmentation"],
-                "result": {
-                    "shape": [-1, 1, -1, -1],
-                    "dim_order": ["batch", "classes", "height", "width"],
-                    "data_type": "float32",
-                },
-                "classification:classes": [
-                    {
-                        "value": 0,
-                        "name": CLASS,
-                        "description": "dense small roofs, as in a settlement or a park (visual)",
-                    }
-                ],
-            }
-        ],
+        "mlm:input": mlm.rgb_input(),
+        "mlm:output": mlm.map_output(
+            "probability",
+            "semantic-segmentation",
+            CLASS,
+            "dense small roofs, as in a settlement or a park (visual)",
+        ),
         "kilnsight:head": "mask",
         "kilnsight:mask": {
             "output": "probability",
