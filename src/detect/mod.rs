@@ -1,7 +1,8 @@
 //! Detection: chips through a model, into the ledger, and out again as boxes on the ground.
 //!
-//! **In:** planned scenes and a way to make [`Stages`]: a detector, and a screen before it where the model has one. **Out:** a [`Ledger`] with one row per chip and every
-//! detection above the store score; from it, [`Detection`]s on the ground.
+//! **In:** planned scenes and a way to make [`Stages`]: a detector, and a screen before it where the model has one.
+//! **Out:** a [`Ledger`] with one row per chip and every detection above the store score; from it, [`Detection`]s on the
+//! ground.
 //!
 //! ```text
 //! readers ──► strips of chips ──► workers (cut, screen, infer, decode, suppress within the chip) ──► queue ──► ledger

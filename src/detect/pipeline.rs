@@ -3,8 +3,8 @@
 //! Reading, inference and recording overlap. Readers fill strips (see [`strips`](super::strips)) into a fixed number
 //! of buffers, which come back when the last chip was cut out of them: that, and not the size of a scene, bounds
 //! the memory. Each worker has stages of its own (a detector and perhaps a screen, each one ONNX session
-//! with one thread) and one chip, or as many as go through the detector together. Chips finish in any order; the ledger is keyed by chip, so the order does not
-//! show.
+//! with one thread) and one chip, or as many as go through the detector together. Chips finish in any order; the
+//! ledger is keyed by chip, so the order does not show.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};

@@ -1,7 +1,7 @@
 //! A worker: cuts chips out of strips, puts them through its stages, and tells what became of each.
 //!
-//! Chips with nothing to see in them are done at once, and so are those that the screen drops. The others go through the detector one by one, or as many
-//! together as [`Pipeline::batch`] says.
+//! Chips with nothing to see in them are done at once, and so are those that the screen drops. The others go through
+//! the detector one by one, or as many together as [`Pipeline::batch`] says.
 
 use crossbeam_channel::{Receiver, SendError, Sender};
 use ndarray::ArrayView3;
