@@ -5,6 +5,7 @@
 //! the model's resolution.
 
 mod area_of_interest;
+mod area_on_earth;
 mod clouds;
 mod plan;
 mod polygons;
@@ -12,6 +13,7 @@ mod read;
 mod scene_area;
 
 pub use area_of_interest::{AoiError, AreaOfInterest};
+pub use area_on_earth::AreaOnEarth;
 pub use clouds::{ChipClouds, CloudCover};
 pub use plan::{Chip, ChipPlan, ChipSpec, PixelRect, PlanError};
 pub use read::{ChipPixels, ChipReader, InputScaling, InputTransform};

@@ -167,7 +167,7 @@ fn named_scenes(given: &[String]) -> anyhow::Result<Vec<ComparedScene>> {
         stop: &AtomicBool::new(false),
         tell: &|_step| {},
     };
-    let found = find_scenes(given, &Wanted::default(), &access);
+    let found = find_scenes(given, &Wanted::default(), &access, None);
     if let Some(unusable) = found.unusable.into_iter().next() {
         return Err(anyhow::Error::msg(unusable.reason));
     }

@@ -1,5 +1,6 @@
 //! Before the first chip: scenes found and opened, their radiometry settled, their chips planned.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,15 +11,16 @@ use sha2::{Digest, Sha256};
 use super::error::ScanError;
 use super::progress::Progress;
 use super::record::Failure;
+use super::scan::counted;
 use super::settings::Settings;
-use crate::chip::{AreaOfInterest, ChipPlan, PlanError};
+use crate::chip::{AreaOfInterest, AreaOnEarth, ChipPlan, PlanError};
 use crate::detect::{ChipSet, PlannedScene};
 use crate::geometry::PixelPoint;
 use crate::model::Model;
 use crate::scene::{
     CloudOptions, Radiometry, RadiometryError, Scene, SceneOptions, SceneSource, WantedValues, hex,
 };
-use crate::source::{Access, Cache, Found, Step, Wanted, find_scenes};
+use crate::source::{Access, Cache, Found, Near, Step, Wanted, find_scenes};
 
 /// Where the scenes are looked for, and how.
 pub(super) struct Search<'a> {
@@ -47,6 +49,7 @@ pub(super) struct Prepared {
 /// error.
 pub(super) fn plan_scenes(search: &Search<'_>) -> Result<Prepared, ScanError> {
     let found = find(search)?;
+    let passed_over = found.passed_over;
     let ways = found.sources.iter().map(|source| {
         let way = source.via.iter().chain([&source.path]).cloned().collect();
         (source.id.clone().unwrap_or_default(), way)
@@ -65,6 +68,12 @@ pub(super) fn plan_scenes(search: &Search<'_>) -> Result<Prepared, ScanError> {
     let planned = plan_chips(scenes, search.area, search.settings, &mut failures)?;
     failures.sort_by(|a, b| a.scene.cmp(&b.scene));
     if planned.is_empty() {
+        if let Some(area) = search
+            .area
+            .filter(|_| failures.is_empty() && passed_over > 0)
+        {
+            return Err(ScanError::AoiElsewhere(area.source.clone()));
+        }
         return Err(ScanError::NoScene(failures));
     }
     for failure in &failures {
@@ -107,8 +116,25 @@ fn find(search: &Search<'_>) -> Result<Found, ScanError> {
         search.settings.bands.as_deref(),
     );
     begin();
-    let found = find_scenes(search.arguments, &wanted, &access);
+    // Only catalogues need it.
+    let on_earth = OnceCell::new();
+    let near = search.area.map(|area| {
+        let on_earth = &on_earth;
+        move |bounds| {
+            on_earth
+                .get_or_init(|| AreaOnEarth::new(area))
+                .may_touch(bounds)
+        }
+    });
+    let near = near.as_ref().map(|near| near as &Near<'_>);
+    let found = find_scenes(search.arguments, &wanted, &access, near);
     progress.end();
+    if found.passed_over > 0 {
+        progress.note(&format!(
+            "{} outside the area of interest passed over",
+            counted(found.passed_over as u64, "STAC Item")
+        ));
+    }
     for source in &found.sources {
         if let Some(warning) = &source.warning {
             progress.note(&format!("`{}`: {warning}", source.path));

@@ -7,7 +7,7 @@ use super::access::Access;
 use super::address::Address;
 use super::error::SourceError;
 use super::folder::{self, Entry, is_raster_name};
-use super::{Found, Unusable, Wanted, container, safe, stac};
+use super::{Found, Near, Unusable, Wanted, container, safe, stac};
 use crate::scene::SceneSource;
 
 /// Lists may name lists; more than this deep they name each other.
@@ -19,17 +19,27 @@ const CONTAINERS: &[&str] = &["nc", "nc4", "h5", "hdf5", "he5", "hdf", "zarr", "
 pub(super) struct Expansion<'a> {
     pub(super) wanted: &'a Wanted,
     pub(super) access: &'a Access<'a>,
+    /// Says of bounds whether anything there is wanted; `None`: everything is.
+    pub(super) near: Option<&'a Near<'a>>,
     pub(super) found: Found,
+    /// What lies elsewhere; only path and id are known.
+    pub(super) passed_over: Vec<SceneSource>,
     /// STAC documents that were read, so that catalogues may lead back to one another.
     pub(super) documents: HashSet<String>,
 }
 
 impl<'a> Expansion<'a> {
-    pub(super) fn new(wanted: &'a Wanted, access: &'a Access<'a>) -> Self {
+    pub(super) fn new(
+        wanted: &'a Wanted,
+        access: &'a Access<'a>,
+        near: Option<&'a Near<'a>>,
+    ) -> Self {
         Self {
             wanted,
             access,
+            near,
             found: Found::default(),
+            passed_over: Vec::new(),
             documents: HashSet::new(),
         }
     }

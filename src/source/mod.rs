@@ -57,6 +57,9 @@ impl Wanted {
     }
 }
 
+/// Whether anything within bounds is wanted: west, south, east, north in degrees, west > east across the antimeridian.
+pub type Near<'a> = dyn Fn([f64; 4]) -> bool + 'a;
+
 /// Something that was named and cannot be used.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Unusable {
@@ -75,33 +78,52 @@ pub struct Found {
     pub sources: Vec<SceneSource>,
     /// What cannot be used.
     pub unusable: Vec<Unusable>,
+    /// How many STAC Items say that they lie elsewhere, and were not looked at.
+    pub passed_over: usize,
 }
 
-/// Scenes from what was typed. The order of arguments does not matter.
-pub fn find_scenes(arguments: &[String], wanted: &Wanted, access: &Access<'_>) -> Found {
-    let mut expansion = expand::Expansion::new(wanted, access);
+/// Scenes from what was typed. The order of arguments does not matter. Of STAC Items, those that say that they lie where
+/// `near` wants nothing are passed over, and their files are never asked for.
+pub fn find_scenes(
+    arguments: &[String],
+    wanted: &Wanted,
+    access: &Access<'_>,
+    near: Option<&Near<'_>>,
+) -> Found {
+    let mut expansion = expand::Expansion::new(wanted, access, near);
     for argument in arguments {
         expansion.argument(argument);
     }
     let Found {
         mut sources,
         mut unusable,
+        ..
     } = expansion.found;
+    let mut passed_over = expansion.passed_over;
     // The same scene may be found by several ways; the order of the arguments must not show.
     sources.sort_by(|a, b| (&a.path, &a.raster, &a.via).cmp(&(&b.path, &b.raster, &b.via)));
     sources.dedup_by(|a, b| a.path == b.path && a.raster == b.raster);
     unusable.sort_by(|a, b| a.path.cmp(&b.path));
     unusable.dedup_by(|a, b| a.path == b.path);
-    give_ids(&mut sources, &unusable);
-    Found { sources, unusable }
+    passed_over.sort_by(|a, b| a.path.cmp(&b.path));
+    passed_over.dedup_by(|a, b| a.path == b.path);
+    give_ids(&mut sources, &mut passed_over, &unusable);
+    Found {
+        sources,
+        unusable,
+        passed_over: passed_over.len(),
+    }
 }
 
-/// Gives scenes of the same name different ids (`a`, `a-2`), in the order of their paths. What cannot be used
-/// now counts too, so that ids stay as they are when it can be used later.
-fn give_ids(sources: &mut [SceneSource], unusable: &[Unusable]) {
+/// Gives scenes of the same name different ids (`a`, `a-2`), in the order of their paths. What is passed over counts too,
+/// so that ids do not depend on the area of interest; and so does what cannot be used now, so that they stay as they are
+/// when it can be used later.
+fn give_ids(sources: &mut [SceneSource], passed_over: &mut [SceneSource], unusable: &[Unusable]) {
+    let mut sources: Vec<&mut SceneSource> = sources.iter_mut().chain(passed_over).collect();
+    sources.sort_by(|a, b| a.path.cmp(&b.path));
     let name_of = |source: &SceneSource| source.id.clone().unwrap_or_else(|| stem(&source.path));
     // A file may be called just as the second of some name would be.
-    let given: HashSet<String> = (sources.iter().map(name_of))
+    let given: HashSet<String> = (sources.iter().map(|source| name_of(source)))
         .chain(unusable.iter().map(|u| stem(&u.path)))
         .collect();
     let mut seen: HashMap<String, usize> = HashMap::new();
@@ -110,7 +132,7 @@ fn give_ids(sources: &mut [SceneSource], unusable: &[Unusable]) {
         while let Some(passed) = failed.next_if(|u| u.path < source.path) {
             *seen.entry(stem(&passed.path)).or_insert(0) += 1;
         }
-        let name = name_of(source);
+        let name = name_of(&*source);
         let count = seen.entry(name.clone()).or_insert(0);
         *count += 1;
         let mut id = name.clone();
@@ -147,7 +169,7 @@ mod tests {
                     away: false,
                 })
                 .collect();
-            give_ids(&mut sources, &unusable);
+            give_ids(&mut sources, &mut [], &unusable);
             sources.into_iter().filter_map(|s| s.id).collect::<Vec<_>>()
         };
         assert_eq!(

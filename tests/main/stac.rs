@@ -246,6 +246,89 @@ fn a_part_of_a_catalogue_that_is_away_joins_in_later() {
 }
 
 #[test]
+fn items_outside_the_area_of_interest_are_passed_over_before_their_files_are_asked_for() {
+    let space = Workspace::new();
+    write_catalogue(&space);
+    // Where the scenes lie, and a catalogue of one Item there, one elsewhere, one that tells no place, and one
+    // elsewhere whose files are gone.
+    let coverage = space.scan_into("where", "one.tif").layer("coverage");
+    let here = coverage.document["bbox"].clone();
+    let [west, south, east, north] = serde_json::from_value::<[f64; 4]>(here.clone()).unwrap();
+    let placed = |name: &str, bounds: Value, geometry: Value| {
+        let mut item = item(name, "2024-01-31");
+        (item["bbox"], item["geometry"]) = (bounds, geometry);
+        item
+    };
+    let away = json!([west + 3.0, south, east + 3.0, north]);
+    let ring = json!([[[west, south], [east, south], [east, north], [west, south]]]);
+    let polygon = json!({"type": "Polygon", "coordinates": ring});
+    let write = |name: &str, id: &str, bounds: Value, geometry: Value| {
+        let item = placed(id, bounds, geometry);
+        std::fs::create_dir_all(space.path(format!("stac/{id}"))).unwrap();
+        space.write(&format!("stac/{id}/{name}.json"), item.to_string());
+    };
+    write("boxed", "one", here, Value::Null);
+    write("drawn", "two", Value::Null, polygon);
+    write("afar", "two", away.clone(), Value::Null);
+    write("gone", "three", away.clone(), Value::Null);
+    write("placeless", "one", Value::Null, Value::Null);
+    let catalogue = |items: &[&str]| {
+        let links: Vec<Value> = (items.iter())
+            .map(|href| json!({"rel": "item", "href": href}))
+            .collect();
+        json!({"type": "Catalog", "stac_version": "1.0.0", "id": "c", "description": "", "links": links})
+            .to_string()
+    };
+    space.write(
+        "stac/catalog.json",
+        catalogue(&[
+            "one/boxed.json",
+            "two/drawn.json",
+            "two/afar.json",
+            "three/gone.json",
+            "one/placeless.json",
+        ]),
+    );
+    space.write(
+        "stac/elsewhere.json",
+        catalogue(&["two/afar.json", "three/gone.json"]),
+    );
+    let aoi = format!("{west},{south},{east},{north}");
+    let server = Server::web(&space.path("stac"));
+    let command = |catalogue: &str, rest: &str| {
+        let url = server.url(catalogue);
+        scan(
+            &space,
+            &format!("{url} --scale 1 --offset 0 --aoi {aoi} {rest}"),
+        )
+    };
+    let outcome = command("catalog.json", "--out run");
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert_eq!(
+        outcome.stderr, "2 STAC Items outside the area of interest passed over\n",
+        "{outcome:?}"
+    );
+    let names = |run: &Run| scenes(run, "path").as_array().unwrap().len();
+    assert_eq!(names(&space.read_run("run")), 3);
+    let log = server.log();
+    assert!(log.iter().any(|line| line.contains("three/gone.json")));
+    assert!(
+        !log.iter().any(|line| line.contains("three/red.tif")),
+        "{log:?}"
+    );
+
+    // Nothing else left: as for an area that no scene touches.
+    let outcome = command("elsewhere.json", "--out none");
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    let last = outcome.stderr.lines().last().unwrap();
+    assert!(
+        last.contains("touches no scene: check its coordinates"),
+        "{outcome:?}"
+    );
+    assert!(!space.path("none").exists());
+}
+
+#[test]
 fn collections_of_items_are_read_page_by_page() {
     let space = Workspace::new();
     write_catalogue(&space);

@@ -6,12 +6,14 @@
 
 mod assets;
 mod item;
+mod place;
 
 use serde_json::Value;
 
 use super::address::Address;
 use super::error::SourceError;
 use super::expand::Expansion;
+use crate::scene::SceneSource;
 
 /// Links from the first document on; real catalogues have five levels or six.
 const DEPTH: usize = 32;
@@ -118,6 +120,17 @@ fn add_item(
     value: &Value,
     via: &[String],
 ) {
+    let beside = expansion
+        .near
+        .zip(place::bounds(value))
+        .is_some_and(|(near, bounds)| !near(bounds));
+    if let Some(id) = value.get("id").and_then(Value::as_str).filter(|_| beside) {
+        expansion.passed_over.push(SceneSource {
+            id: Some(id.to_owned()),
+            ..SceneSource::file(path)
+        });
+        return;
+    }
     match item::source(document, path, value, expansion.wanted, expansion.access) {
         Ok(mut source) => {
             source.via = via.to_vec();
