@@ -14,7 +14,7 @@ use crate::evaluate::{
 };
 use crate::run::{LoadedRun, STORE_SCORE};
 use crate::scene::{Georeference, Scene, SceneOptions};
-use crate::source::{Access, Wanted, find_scenes};
+use crate::source::{Access, Waiters, Wanted, find_scenes};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -166,6 +166,7 @@ fn named_scenes(given: &[String]) -> anyhow::Result<Vec<ComparedScene>> {
         cache: None,
         stop: &AtomicBool::new(false),
         tell: &|_step| {},
+        waiters: &Waiters::default(),
     };
     let found = find_scenes(given, &Wanted::default(), &access, None);
     if let Some(unusable) = found.unusable.into_iter().next() {

@@ -19,8 +19,9 @@ use crate::geometry::PixelPoint;
 use crate::model::Model;
 use crate::scene::{
     CloudOptions, Radiometry, RadiometryError, Scene, SceneOptions, SceneSource, WantedValues, hex,
+    is_remote,
 };
-use crate::source::{Access, Cache, Found, Near, Step, Wanted, find_scenes};
+use crate::source::{Access, Cache, Found, Near, Step, Waiters, Wanted, find_scenes};
 
 /// Where the scenes are looked for, and how.
 pub(super) struct Search<'a> {
@@ -48,14 +49,15 @@ pub(super) struct Prepared {
 /// Finds and opens all scenes and plans their chips. What cannot be scanned becomes a failure; nothing left is an
 /// error.
 pub(super) fn plan_scenes(search: &Search<'_>) -> Result<Prepared, ScanError> {
-    let found = find(search)?;
+    let waiters = Waiters::default();
+    let found = find(search, &waiters)?;
     let passed_over = found.passed_over;
     let ways = found.sources.iter().map(|source| {
         let way = source.via.iter().chain([&source.path]).cloned().collect();
         (source.id.clone().unwrap_or_default(), way)
     });
     let ways = ways.collect();
-    let (scenes, mut failures) = open_scenes(search, &found.sources);
+    let (scenes, mut failures) = open_scenes(search, &found.sources, &waiters);
     if search.stop.load(Ordering::Relaxed) {
         return Err(ScanError::InterruptedDuring("the scenes were opened"));
     }
@@ -89,7 +91,7 @@ pub(super) fn plan_scenes(search: &Search<'_>) -> Result<Prepared, ScanError> {
 }
 
 /// Turns what the user names into scenes to open.
-fn find(search: &Search<'_>) -> Result<Found, ScanError> {
+fn find(search: &Search<'_>, waiters: &Waiters) -> Result<Found, ScanError> {
     const LOOKING: &str = "looking for scenes";
     let progress = search.progress;
     let begin = || progress.begin(LOOKING, search.arguments.len() as u64, 0);
@@ -109,6 +111,7 @@ fn find(search: &Search<'_>) -> Result<Found, ScanError> {
         cache: search.cache.map(Cache::open).transpose()?,
         stop: search.stop,
         tell: &tell,
+        waiters,
     };
     let wanted = Wanted::new(
         &search.model.card.bands,
@@ -159,7 +162,11 @@ pub(super) fn area_digest(area: &AreaOfInterest) -> String {
 }
 
 /// Opens all scenes; those that cannot be scanned become failures.
-fn open_scenes(search: &Search<'_>, sources: &[SceneSource]) -> (Vec<Scene>, Vec<Failure>) {
+fn open_scenes(
+    search: &Search<'_>,
+    sources: &[SceneSource],
+    waiters: &Waiters,
+) -> (Vec<Scene>, Vec<Failure>) {
     let Search {
         model,
         settings,
@@ -178,9 +185,11 @@ fn open_scenes(search: &Search<'_>, sources: &[SceneSource]) -> (Vec<Scene>, Vec
             codes: settings.cloud_codes.clone(),
         },
     };
-    let (mut scenes, mut failures) = (Vec::new(), Vec::new());
     progress.begin("opening scenes", sources.len() as u64, 0);
-    for source in sources.iter().take_while(|_| !stop.load(Ordering::Relaxed)) {
+    let open = |source: &SceneSource| {
+        if stop.load(Ordering::Relaxed) {
+            return None;
+        }
         let opened = Scene::open(source, &options)
             .map_err(RadiometryError::from)
             .and_then(|mut scene| {
@@ -193,16 +202,22 @@ fn open_scenes(search: &Search<'_>, sources: &[SceneSource]) -> (Vec<Scene>, Vec
                 )?;
                 Ok(scene)
             });
+        progress.advance(1);
+        Some(opened)
+    };
+    let opened = waiters.each(sources, |source| is_remote(source.raster()), open);
+    let (mut scenes, mut failures) = (Vec::new(), Vec::new());
+    for (source, opened) in sources.iter().zip(opened) {
         match opened {
-            Ok(scene) => scenes.push(scene),
-            Err(error) => failures.push(Failure {
+            Some(Ok(scene)) => scenes.push(scene),
+            Some(Err(error)) => failures.push(Failure {
                 scene: source.path.clone(),
                 chips: None,
                 reason: error.to_string(),
                 away: matches!(&error, RadiometryError::Scene(error) if error.is_away()),
             }),
+            None => {}
         }
-        progress.advance(1);
     }
     progress.end();
     (scenes, failures)

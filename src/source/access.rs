@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::address::Address;
 use super::cache::Cache;
 use super::error::SourceError;
+use super::waiters::Waiters;
 use crate::scene::{VirtualFile, means_away, prepare_thread, redacted, remote_content};
 
 /// Documents above this size are something else.
@@ -31,7 +32,9 @@ pub struct Access<'a> {
     /// Raised when the user wants to stop.
     pub stop: &'a AtomicBool,
     /// Told what is going on.
-    pub tell: &'a dyn Fn(Step<'_>),
+    pub tell: &'a (dyn Fn(Step<'_>) + Sync),
+    /// Who waits for servers.
+    pub waiters: &'a Waiters,
 }
 
 /// A file that GDAL can open.

@@ -8,6 +8,7 @@
 //! expand      what kind of thing an argument is; folders, patterns, lists
 //! address     paths and URLs in GDAL's words; relative references
 //! access      files on a network: read, identified, kept in a cache
+//! waiters     several answers waited for at once
 //! safe        Sentinel-2 products ─┐
 //! stac        Items, catalogues   ─┼─► stack: one virtual raster of the wanted bands
 //! container   netCDF, HDF5, Zarr  ─┘
@@ -24,10 +25,12 @@ mod safe;
 mod safe_metadata;
 mod stac;
 mod stack;
+mod waiters;
 
 pub use access::{Access, Step};
 pub use cache::Cache;
 pub use error::SourceError;
+pub use waiters::Waiters;
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;

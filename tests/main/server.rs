@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,6 +26,11 @@ struct Shared {
     folder: PathBuf,
     faults: Mutex<HashMap<String, Fault>>,
     log: Mutex<Vec<String>>,
+    /// Waits so long before each answer.
+    delay: Mutex<Duration>,
+    /// Requests that wait for their answer, and the most that did at the same time.
+    open: AtomicUsize,
+    most_open: AtomicUsize,
     /// Whether requests must be signed, as for S3.
     store: bool,
     closed: AtomicBool,
@@ -69,6 +74,9 @@ impl Server {
             folder: folder.to_path_buf(),
             faults: Mutex::default(),
             log: Mutex::default(),
+            delay: Mutex::default(),
+            open: AtomicUsize::new(0),
+            most_open: AtomicUsize::new(0),
             store,
             closed: AtomicBool::new(false),
         });
@@ -106,6 +114,16 @@ impl Server {
         self.shared.faults.lock().unwrap().clear();
     }
 
+    /// From now on, each answer takes so long.
+    pub(crate) fn delay(&self, delay: Duration) {
+        *self.shared.delay.lock().unwrap() = delay;
+    }
+
+    /// The most requests that waited for their answers at the same time since the last call.
+    pub(crate) fn most_open(&self) -> usize {
+        self.shared.most_open.swap(0, Ordering::SeqCst)
+    }
+
     /// What was asked for since the last call: `GET /path 0-99`.
     pub(crate) fn log(&self) -> Vec<String> {
         std::mem::take(&mut self.shared.log.lock().unwrap())
@@ -132,7 +150,13 @@ impl Shared {
             });
             let line = format!("{} {}{part}", request.method, request.path);
             self.log.lock().unwrap().push(line);
-            if !self.reply(stream, &request) {
+            let open = self.open.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most_open.fetch_max(open, Ordering::SeqCst);
+            let delay = *self.delay.lock().unwrap();
+            std::thread::sleep(delay);
+            let goes_on = self.reply(stream, &request);
+            self.open.fetch_sub(1, Ordering::SeqCst);
+            if !goes_on {
                 return;
             }
         }

@@ -1,6 +1,7 @@
 //! STAC Items, collections of Items and catalogues, on disk and on a web server.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -326,6 +327,69 @@ fn items_outside_the_area_of_interest_are_passed_over_before_their_files_are_ask
         "{outcome:?}"
     );
     assert!(!space.path("none").exists());
+}
+
+#[test]
+fn documents_items_and_scenes_on_a_slow_server_are_waited_for_together() {
+    let space = Workspace::new();
+    write_bands(&space, "one", 90);
+    let names: Vec<String> = (0..10).map(|i| format!("n{i}")).collect();
+    let link = |href: String| json!({"rel": "item", "href": href});
+    let catalogue = |ending: &str| {
+        let links: Vec<Value> = (names.iter())
+            .map(|name| link(format!("one/{name}{ending}.json")))
+            .collect();
+        json!({"type": "Catalog", "stac_version": "1.0.0", "id": "c", "description": "", "links": links})
+            .to_string()
+    };
+    let mut gone = Vec::new();
+    for name in &names {
+        let mut item = item(name, "2024-01-31");
+        space.write(&format!("stac/one/{name}.json"), item.to_string());
+        item["bbox"] = json!([0, 0, 1, 1]);
+        space.write(&format!("stac/one/{name}-afar.json"), item.to_string());
+        item["bbox"] = Value::Null;
+        for asset in item["assets"].as_object_mut().unwrap().values_mut() {
+            asset["href"] = format!("{name}.tif").into();
+        }
+        gone.push(item);
+    }
+    space.write("stac/afar.json", catalogue("-afar"));
+    space.write("stac/fine.json", catalogue(""));
+    let page = json!({"type": "FeatureCollection", "features": gone});
+    space.write("stac/gone.json", page.to_string());
+    std::fs::create_dir(space.path("stac/rasters")).unwrap();
+    for name in &names {
+        let copy = space.path(format!("stac/rasters/{name}.tif"));
+        std::fs::copy(space.path("one.tif"), copy).unwrap();
+    }
+    space.write("stac/rasters/list.txt", names.join(".tif\n") + ".tif\n");
+    let server = Server::web(&space.path("stac"));
+    let command = |what: &str, rest: &str| {
+        let url = server.url(what);
+        scan(&space, &format!("{url} --scale 1 --offset 0 {rest}"))
+    };
+    // As fast as it can, then slowly: the same.
+    assert_eq!(command("fine.json", "--out quick").code, Some(0));
+    server.delay(Duration::from_millis(15));
+    assert_eq!(command("fine.json", "--out slow").code, Some(0));
+    assert_eq!(
+        space.read_run("quick").results(),
+        space.read_run("slow").results()
+    );
+    server.delay(Duration::from_millis(60));
+    server.most_open();
+    // Documents, whose Items are passed over; Items of one document, whose files are not there; scenes.
+    for (what, rest, code) in [
+        ("afar.json", "--aoi 70,30,71,31", 1),
+        ("gone.json", "", 1),
+        ("rasters/list.txt", "", 0),
+    ] {
+        let outcome = command(what, &format!("{rest} --out other --fresh"));
+        assert_eq!(outcome.code, Some(code), "{outcome:?}");
+        let most = server.most_open();
+        assert!((3..=8).contains(&most), "{what}: {most} at once");
+    }
 }
 
 #[test]
