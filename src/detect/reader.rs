@@ -41,7 +41,7 @@ enum Sent {
 }
 
 /// Reads strips of its lane one after the other, with open files of its own for each scene. When the server of a
-/// scene is away, the rest of the scene fails at once: to ask for every chip would take hours.
+/// scene or of its cloud mask is away, the rest of the scene fails at once: to ask for every chip would take hours.
 pub(super) fn read(shared: &Shared<'_>, to_workers: &Sender<ReadChip>) {
     let mut place = Place::default();
     let mut open: Option<(usize, Result<SceneFiles, String>)> = None;
@@ -81,11 +81,7 @@ fn send_strip(
     let strip = match files.chips.read(chips, &mut buffer) {
         Ok(()) => Arc::new(buffer),
         Err(error) if error.is_away() => {
-            let reason = error.to_string();
-            return match send_failed(scene, chips, &reason, to_workers) {
-                Sent::Done => Sent::Away(reason),
-                other => other,
-            };
+            return send_away(scene, chips, error.to_string(), to_workers);
         }
         Err(error) if chips.len() == 1 => {
             return send_failed(scene, chips, &error.to_string(), to_workers);
@@ -96,10 +92,7 @@ fn send_strip(
                 match send_strip(shared, files, scene, chip, to_workers) {
                     Sent::Done => {}
                     Sent::Away(reason) => {
-                        return match send_failed(scene, &chips[i + 1..], &reason, to_workers) {
-                            Sent::Done => Sent::Away(reason),
-                            other => other,
-                        };
+                        return send_away(scene, &chips[i + 1..], reason, to_workers);
                     }
                     Sent::Stopped => return Sent::Stopped,
                 }
@@ -107,8 +100,13 @@ fn send_strip(
             return Sent::Done;
         }
     };
-    for &chip in chips {
-        let clouds = files.clouds(&chip).map_err(|e| e.to_string());
+    for (i, &chip) in chips.iter().enumerate() {
+        let clouds = match files.clouds(&chip) {
+            Err(error) if error.is_away() => {
+                return send_away(scene, &chips[i..], error.to_string(), to_workers);
+            }
+            clouds => clouds.map_err(|error| error.to_string()),
+        };
         let strip = Arc::clone(&strip);
         let read = clouds.map(|clouds| Read { strip, clouds });
         if to_workers.send(ReadChip { scene, chip, read }).is_err() {
@@ -127,4 +125,12 @@ fn send_failed(scene: usize, chips: &[Chip], reason: &str, to_workers: &Sender<R
         }
     }
     Sent::Done
+}
+
+/// The same where nothing more of their scene can be read either.
+fn send_away(scene: usize, chips: &[Chip], reason: String, to_workers: &Sender<ReadChip>) -> Sent {
+    match send_failed(scene, chips, &reason, to_workers) {
+        Sent::Done => Sent::Away(reason),
+        other => other,
+    }
 }

@@ -12,7 +12,7 @@ use super::error::{SceneError, gdal_words};
 use super::open::Scene;
 use super::raw::{Resampling, read_window, warped_vrt};
 use super::reader::Window;
-use super::remote::{open_dataset, redacted};
+use super::remote::{is_remote, open_dataset, redacted, why_away, why_not_opened};
 use super::source::{CloudCodes, CloudMask};
 
 /// What covers a pixel. In order of how much it hides.
@@ -167,7 +167,11 @@ impl CloudReader {
         if missing {
             return Err(wrong("no such file".to_owned()));
         }
-        let mut dataset = open_dataset(&mask.raster).map_err(in_words)?;
+        let mut dataset =
+            open_dataset(&mask.raster).map_err(|e| match why_not_opened(&mask.raster) {
+                Some(reason) => away(&scene.path, mask, reason),
+                None => in_words(e),
+            })?;
         let same_raster = mask.raster == scene.raster();
         let to_mask = if same_raster || is_bare_twin(&dataset, scene) {
             [0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
@@ -241,6 +245,35 @@ impl CloudReader {
         Some([x, y, width, height])
     }
 
+    /// Reads a window of the mask; where that fails and a server has to do with it, tells whether it is away, and reads
+    /// again if it is not.
+    fn read_values(&mut self, window: Window, size: (usize, usize)) -> Result<(), SceneError> {
+        self.values.resize(size.0 * size.1, 0.0);
+        let mut read = || {
+            let band = self.dataset.rasterband(self.mask.band)?;
+            read_window(
+                &band,
+                window,
+                size,
+                Resampling::Nearest,
+                None,
+                &mut self.values,
+            )
+        };
+        let mut done = read();
+        if done.is_err() && is_remote(&self.mask.raster) {
+            if let Some(reason) = why_away(&self.dataset, &self.mask.raster) {
+                return Err(away(&self.path, &self.mask, reason));
+            }
+            done = read();
+        }
+        done.map_err(|e| SceneError::CloudMask {
+            path: self.path.clone(),
+            mask: redacted(&self.mask.raster),
+            reason: gdal_words(&e),
+        })
+    }
+
     /// What covers the pixels of `window` when it is read into `size` (columns, rows), row by row: that of the mask
     /// pixel which the middle of the pixel falls into. `None`: clear, or not told by the mask.
     pub fn read(
@@ -254,29 +287,13 @@ impl CloudReader {
         };
         // A mask much finer than the window is thinned out, so that memory depends on the chip alone.
         let thinned = (width.min(4 * size.0), height.min(4 * size.1));
-        self.values.resize(thinned.0 * thinned.1, 0.0);
         let under = Window {
             x: x0 as f64,
             y: y0 as f64,
             width: width as f64,
             height: height as f64,
         };
-        (self.dataset.rasterband(self.mask.band))
-            .and_then(|band| {
-                read_window(
-                    &band,
-                    under,
-                    thinned,
-                    Resampling::Nearest,
-                    None,
-                    &mut self.values,
-                )
-            })
-            .map_err(|e| SceneError::CloudMask {
-                path: self.path.clone(),
-                mask: redacted(&self.mask.raster),
-                reason: gdal_words(&e),
-            })?;
+        self.read_values(under, thinned)?;
         let step = (window.width / size.0 as f64, window.height / size.1 as f64);
         let ratio = (
             thinned.0 as f64 / width as f64,
@@ -300,6 +317,15 @@ impl CloudReader {
             }
         }
         Ok(classes)
+    }
+}
+
+/// Why a mask cannot be used now, and may be later.
+fn away(path: &str, mask: &CloudMask, reason: String) -> SceneError {
+    SceneError::CloudMaskAway {
+        path: path.to_owned(),
+        mask: redacted(&mask.raster),
+        reason,
     }
 }
 

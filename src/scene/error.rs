@@ -108,6 +108,18 @@ pub enum SceneError {
         /// What GDAL says.
         reason: String,
     },
+    /// The server of a cloud mask does not answer.
+    #[error(
+        "the cloud mask `{mask}` of `{path}` cannot be reached ({reason}): give the same command again when it can, it goes on from there; or go without by `--cloud-mask none`"
+    )]
+    CloudMaskAway {
+        /// The path of the scene as given.
+        path: String,
+        /// The mask.
+        mask: String,
+        /// What GDAL says.
+        reason: String,
+    },
     /// A window could not be read.
     #[error(
         "`{path}` cannot be read near column {column}, row {row}: {}; {}",
@@ -134,7 +146,7 @@ impl SceneError {
             Self::NotARaster { source, .. } | Self::Read { source, .. } => {
                 means_away(&gdal_words(source))
             }
-            Self::Away { .. } => true,
+            Self::Away { .. } | Self::CloudMaskAway { .. } => true,
             _ => false,
         }
     }

@@ -113,6 +113,15 @@ pub(crate) fn means_away(message: &str) -> bool {
 pub(super) fn why_away(dataset: &Dataset, raster: &str) -> Option<String> {
     let mut names = files_of(dataset);
     names.push(raster.to_owned());
+    server_away(&names)
+}
+
+/// Why a raster that does not open is away, if it is.
+pub(super) fn why_not_opened(raster: &str) -> Option<String> {
+    server_away(&[raster.to_owned()])
+}
+
+fn server_away(names: &[String]) -> Option<String> {
     names
         .iter()
         .filter_map(|name| remote_file(name))

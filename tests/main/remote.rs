@@ -228,6 +228,66 @@ fn a_server_that_goes_away_while_chips_are_read_costs_what_is_left() {
     );
 }
 
+#[test]
+fn a_cloud_mask_whose_server_goes_away_is_not_asked_for_every_chip() {
+    let space = Workspace::new();
+    std::fs::create_dir(space.path("web")).unwrap();
+    let size = (640, 640);
+    let fixture = Fixture::new(size, field(size, 50.0, 62));
+    fixture.write(&space, "a.tif");
+    fixture.write(&space, "web/mask.tif");
+    let server = Server::web(&space.path("web"));
+    let few = [
+        ("GDAL_HTTP_MAX_RETRY", "1"),
+        ("CPL_VSIL_CURL_CHUNK_SIZE", "16384"),
+    ];
+    let mask = format!("/vsicurl/{}", server.url("mask.tif"));
+    let command = |out: &str| {
+        let rest = format!("a.tif --cloud-mask {mask} --cloud-codes 999 --out {out}");
+        scan(&space, &rest, &few)
+    };
+    assert_eq!(command("fine").code, Some(0));
+    let log = server.log();
+    let last = (0..log.len())
+        .rfind(|&i| bytes_from(&log[i]).is_some_and(|from| from > 100_000))
+        .unwrap_or_else(|| panic!("{log:?}"));
+
+    // Away from the start: later.
+    server.fault("mask.tif", Fault::Status(503, usize::MAX));
+    let outcome = command("none");
+    assert_eq!(outcome.code, Some(75), "{outcome:?}");
+    assert!(outcome.stderr.contains("the cloud mask `"), "{outcome:?}");
+    server.mend();
+    server.log();
+
+    server.fault("mask.tif", Fault::Gone(last));
+    let outcome = command("run");
+    assert_eq!(outcome.code, Some(3), "{outcome:?}");
+    let record = space.read_run("run").record();
+    let failures = record["failures"].as_array().unwrap();
+    assert_eq!((failures.len(), &failures[0]["away"]), (1, &json!(true)));
+    let reason = failures[0]["reason"].as_str().unwrap();
+    assert!(
+        reason.starts_with(&format!(
+            "the cloud mask `{mask}` of `a.tif` cannot be reached ("
+        )),
+        "{reason}"
+    );
+    assert!(record["counts"]["chips"]["scanned"].as_u64().unwrap() > 0);
+    let failed = record["counts"]["chips"]["failed"].as_u64().unwrap();
+    let asked = server.log().len();
+    assert!(
+        asked < last + 10,
+        "{asked} requests, {last} at first, {failed} chips failed"
+    );
+    server.mend();
+    assert_eq!(command("run").code, Some(0));
+    assert_eq!(
+        space.read_run("fine").results(),
+        space.read_run("run").results()
+    );
+}
+
 /// First byte that a request in the log asks for.
 fn bytes_from(line: &str) -> Option<u64> {
     line.rsplit(' ').next()?.split_once('-')?.0.parse().ok()
