@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error. [`ExitStatus`] is the one table of exit
 //! codes.
 
+mod bytes;
 mod doctor;
 mod evaluate;
 mod labels;

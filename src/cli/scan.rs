@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use clap::builder::{OsStringValueParser, RangedU64ValueParser, TypedValueParser};
 
+use super::bytes::parse_bytes;
 use super::progress::Reporter;
 use super::terminal::{self, plain};
 use super::{Common, ExitStatus, UsageError};
@@ -74,6 +75,10 @@ pub(super) struct ScanArgs {
     /// Folder for whole copies of remote files, used again by later scans [default: remote files are read in place]
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
+    /// Bytes that all copies in that folder may take (50GB, 500MiB): those used longest ago are removed before another is
+    /// fetched [default: no bound]
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes, requires = "cache")]
+    cache_max: Option<u64>,
     /// Acquisition date of all scenes (YYYY-MM-DD) [default: as the product, the file's tags or its name tell]
     #[arg(long, value_name = "DATE", value_parser = parse_date)]
     date: Option<String>,
@@ -205,6 +210,7 @@ pub(super) fn run(args: &ScanArgs, common: &Common) -> anyhow::Result<ExitStatus
     let request = ScanRequest {
         scenes: args.scenes.clone(),
         cache: args.cache.clone(),
+        cache_max: args.cache_max,
         model: &model,
         settings,
         out: args.out.clone(),

@@ -2,7 +2,6 @@
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -28,7 +27,7 @@ pub(super) struct Search<'a> {
     /// What the user names.
     pub(super) arguments: &'a [String],
     /// Folder for copies of remote files.
-    pub(super) cache: Option<&'a Path>,
+    pub(super) cache: Option<&'a Cache>,
     pub(super) model: &'a Model,
     pub(super) settings: &'a Settings,
     pub(super) area: Option<&'a AreaOfInterest>,
@@ -50,7 +49,7 @@ pub(super) struct Prepared {
 /// error.
 pub(super) fn plan_scenes(search: &Search<'_>) -> Result<Prepared, ScanError> {
     let waiters = Waiters::default();
-    let found = find(search, &waiters)?;
+    let found = find(search, &waiters);
     let passed_over = found.passed_over;
     let ways = found.sources.iter().map(|source| {
         let way = source.via.iter().chain([&source.path]).cloned().collect();
@@ -91,7 +90,7 @@ pub(super) fn plan_scenes(search: &Search<'_>) -> Result<Prepared, ScanError> {
 }
 
 /// Turns what the user names into scenes to open.
-fn find(search: &Search<'_>, waiters: &Waiters) -> Result<Found, ScanError> {
+fn find(search: &Search<'_>, waiters: &Waiters) -> Found {
     const LOOKING: &str = "looking for scenes";
     let progress = search.progress;
     let begin = || progress.begin(LOOKING, search.arguments.len() as u64, 0);
@@ -105,10 +104,13 @@ fn find(search: &Search<'_>, waiters: &Waiters) -> Result<Found, ScanError> {
             progress.end();
             begin();
         }
+        Step::NoRoom(path) => progress.note(&format!(
+            "`{path}` does not fit into the cache beside what is in use, and is read where it is"
+        )),
         Step::Document(path) => tracing::info!("reading `{path}`"),
     };
     let access = Access {
-        cache: search.cache.map(Cache::open).transpose()?,
+        cache: search.cache,
         stop: search.stop,
         tell: &tell,
         waiters,
@@ -143,7 +145,7 @@ fn find(search: &Search<'_>, waiters: &Waiters) -> Result<Found, ScanError> {
             progress.note(&format!("`{}`: {warning}", source.path));
         }
     }
-    Ok(found)
+    found
 }
 
 /// SHA-256 of the polygons, however the file that holds them is called.

@@ -21,6 +21,7 @@ use crate::detect::{Ledger, PlannedScene};
 use crate::layer::tables::Names;
 use crate::model::{Device, Model, runtime_info};
 use crate::scene::Scene;
+use crate::source::{Cache, SourceError};
 
 /// What to do with what the directory holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub struct ScanRequest<'a> {
     pub scenes: Vec<String>,
     /// Folder for copies of remote files; `None`: they are read where they are.
     pub cache: Option<PathBuf>,
+    /// Bytes that all copies may take together.
+    pub cache_max: Option<u64>,
     /// The model.
     pub model: &'a Model,
     /// Parameters; `aoi_sha256` is filled in here.
@@ -82,20 +85,19 @@ pub fn scan(
     let model = request.model;
     // A model that does not run is the cheapest thing to find out, and no directory is made for it.
     let first_stages = inference.stages()?;
-    let area = request
-        .settings
-        .aoi
-        .as_deref()
+    let area = (request.settings.aoi.as_deref())
         .map(AreaOfInterest::parse)
         .transpose()?;
     let settings = Settings {
         aoi_sha256: area.as_ref().map(area_digest),
         ..request.settings
     };
+    // Its copies stay until the scan ends.
+    let cache = open_cache(request.cache.as_deref(), request.cache_max)?;
     let before = scenes_before(&request.out, request.existing);
     let prepared = plan_scenes(&Search {
         arguments: &request.scenes,
-        cache: request.cache.as_deref(),
+        cache: cache.as_ref(),
         model,
         settings: &settings,
         area: area.as_ref(),
@@ -181,6 +183,10 @@ pub fn scan(
         failures,
         overviews,
     })
+}
+
+fn open_cache(folder: Option<&Path>, most: Option<u64>) -> Result<Option<Cache>, SourceError> {
+    folder.map(|folder| Cache::open(folder, most)).transpose()
 }
 
 /// How this execution went.

@@ -21,6 +21,8 @@ pub enum Step<'a> {
     Bytes(u64),
     /// The file is there, or given up.
     Fetched,
+    /// There is no room for the file in the cache: it is read where it is.
+    NoRoom(&'a str),
     /// Something was read to find scenes.
     Document(&'a str),
 }
@@ -28,7 +30,7 @@ pub enum Step<'a> {
 /// How files are reached.
 pub struct Access<'a> {
     /// Where remote files are kept; `None`: they are read where they are.
-    pub cache: Option<Cache>,
+    pub cache: Option<&'a Cache>,
     /// Raised when the user wants to stop.
     pub stop: &'a AtomicBool,
     /// Told what is going on.
@@ -57,7 +59,7 @@ impl Access<'_> {
             });
         }
         let content = remote_content(&gdal).map_err(|reason| explain(address, &reason));
-        let Some(cache) = &self.cache else {
+        let Some(cache) = self.cache else {
             return Ok(Reached {
                 path: gdal,
                 content: Some(content?),
@@ -65,7 +67,7 @@ impl Access<'_> {
         };
         match content {
             Ok(content) => {
-                let path = cache.fetch(address, &content, self)?;
+                let path = cache.fetch(address, &content, self)?.unwrap_or(gdal);
                 Ok(Reached {
                     path,
                     content: Some(content),

@@ -27,6 +27,7 @@ fn sites(space: &Workspace, model: &Model, shift_px: f64) -> Vec<Feature> {
         batch: 1,
         scenes: vec![space.path("a.tif").display().to_string()],
         cache: None,
+        cache_max: None,
         model,
         settings,
         out,

@@ -1,5 +1,6 @@
 //! Scenes on a network: a web server and an S3 store on this machine, well and ill.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -329,13 +330,7 @@ fn the_cache_holds_whole_files_and_is_used_again() {
         "{outcome:?}"
     );
     assert_same_layers(&space, "local", "run");
-    let copies = |ending: &str| {
-        let entries = std::fs::read_dir(space.path("kept")).unwrap().flatten();
-        let paths = entries.map(|entry| entry.path());
-        paths
-            .filter(|path| path.to_str().unwrap().ends_with(ending))
-            .collect::<Vec<_>>()
-    };
+    let copies = |ending: &str| kept(&space, ending);
     assert_eq!(copies("").len(), 2, "the copy and its note");
     let copy = copies(".tif").remove(0);
     assert_eq!(
@@ -371,8 +366,122 @@ fn the_cache_holds_whole_files_and_is_used_again() {
     fixture.blobs.truncate(3);
     fixture.write(&space, "web/a.tif");
     assert_eq!(cached("changed").code, Some(0));
-    assert_eq!(copies(".tif").len(), 2);
+    assert_eq!(copies(".tif").len(), 1, "the old copy is gone");
+    assert_ne!(copies(".tif").remove(0), copy);
     assert_eq!(space.read_run("changed").layer("sites").len(), 3);
+}
+
+/// Copies and notes in the folder `kept` with that ending.
+pub(crate) fn kept(space: &Workspace, ending: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(space.path("kept")).unwrap().flatten();
+    let paths = entries.map(|entry| entry.path());
+    paths
+        .filter(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            name.ends_with(ending) && !matches!(name, ".lock")
+        })
+        .collect()
+}
+
+/// A workspace whose folder `web` holds scenes `a.tif` to `c.tif` of the same number of bytes, which is returned.
+fn with_three() -> (Workspace, Server, u64) {
+    let space = Workspace::new();
+    std::fs::create_dir(space.path("web")).unwrap();
+    for (name, seed) in [("a", 60), ("b", 61), ("c", 62)] {
+        let fixture = Fixture::new((200, 160), field((200, 160), 50.0, seed));
+        fixture.write(&space, &format!("web/{name}.tif"));
+    }
+    let bytes = std::fs::metadata(space.path("web/a.tif")).unwrap().len();
+    let server = Server::web(&space.path("web"));
+    (space, server, bytes)
+}
+
+/// The first letters of the scenes that `kept` has whole copies of.
+fn letters(space: &Workspace) -> Vec<String> {
+    let names = kept(space, ".tif").into_iter().map(|path| {
+        let name = path.to_str().unwrap().trim_end_matches(".tif");
+        name.chars().last().unwrap().to_string()
+    });
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_cache_gives_back_what_was_used_longest_ago_and_what_does_not_fit_is_read_in_place() {
+    let (space, server, bytes) = with_three();
+    let most = bytes * 5 / 2;
+    let cached = |names: &[&str], out: &str| {
+        let urls: Vec<String> = names
+            .iter()
+            .map(|n| server.url(&format!("{n}.tif")))
+            .collect();
+        let rest = format!(
+            "{} --out {out} --cache kept --cache-max {most}B",
+            urls.join(" ")
+        );
+        let outcome = scan(&space, &rest, &[]);
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        outcome.stderr
+    };
+    for (i, (name, left)) in [
+        ("a", "a"),
+        ("b", "a b"),
+        ("a", "a b"),
+        ("c", "a c"),
+        ("b", "b c"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert_eq!(cached(&[name], &format!("run{i}")), "");
+        assert_eq!(letters(&space).join(" "), left, "after {name}");
+    }
+    // More than fits, all wanted at once: the last is read where it is.
+    let said = cached(&["a", "b", "c"], "all");
+    assert_eq!(
+        said,
+        format!(
+            "`{}` does not fit into the cache beside what is in use, and is read where it is\n",
+            server.url("c.tif")
+        )
+    );
+    assert_eq!(letters(&space), ["a", "b"]);
+    space.scan_into("local", "web/a.tif web/b.tif web/c.tif");
+    assert_same_layers(&space, "local", "all");
+}
+
+#[test]
+fn a_copy_that_another_scan_uses_stays() {
+    let (space, server, bytes) = with_three();
+    let (a, b, c) = (
+        server.url("a.tif"),
+        server.url("b.tif"),
+        server.url("c.tif"),
+    );
+    // The first scan has got its copy of one scene, and waits for the other.
+    server.fault("b.tif", Fault::Held);
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| scan(&space, &format!("{a} {b} --out one --cache kept"), &[]));
+        while !space.path("kept").exists() || kept(&space, ".content").is_empty() {
+            assert!(!first.is_finished(), "it did not wait");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let rest = format!("{c} --out two --cache kept --cache-max {bytes}");
+        let outcome = scan(&space, &rest, &[]);
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        assert!(outcome.stderr.contains("does not fit"), "{outcome:?}");
+        assert_eq!(letters(&space), ["a"]);
+        server.mend();
+        let outcome = first.join().unwrap();
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    });
+    // When it has ended, its copies may go.
+    let rest = format!("{c} --out three --cache kept --cache-max {bytes}");
+    assert_eq!(scan(&space, &rest, &[]).code, Some(0));
+    assert_eq!(letters(&space), ["c"]);
+    let left = kept(&space, "");
+    assert_eq!(left.len(), 2, "{left:?}");
 }
 
 /// How many bytes of a file of that size a request in the log gives.
@@ -396,7 +505,7 @@ fn a_download_that_breaks_off_leaves_nothing_behind() {
     let outcome = scan(&space, &command, &few);
     assert_eq!(outcome.code, Some(75), "{outcome:?}");
     assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:?}");
-    assert_eq!(std::fs::read_dir(space.path("kept")).unwrap().count(), 0);
+    assert_eq!(kept(&space, "").len(), 0);
     server.mend();
     assert_eq!(scan(&space, &command, &few).code, Some(0));
 }
@@ -415,7 +524,7 @@ fn two_scans_at_once_share_a_cache() {
         }
     });
     assert_same_layers(&space, "one", "two");
-    assert_eq!(std::fs::read_dir(space.path("kept")).unwrap().count(), 2);
+    assert_eq!(kept(&space, "").len(), 2);
 }
 
 #[test]

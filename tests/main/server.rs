@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     Gone(usize),
     /// Waits before each answer.
     Slow(Duration),
+    /// Answers once the server is mended.
+    Held,
 }
 
 struct Shared {
@@ -164,7 +166,11 @@ impl Shared {
 
     /// Whether the connection can go on.
     fn reply(&self, mut stream: &TcpStream, request: &Request) -> bool {
-        let fault = self.fault_of(&request.path);
+        let mut fault = self.fault_of(&request.path);
+        while fault == Some(Fault::Held) && !self.closed.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(10));
+            fault = self.fault_of(&request.path);
+        }
         let mut answer = match fault {
             Some(Fault::Gone(0)) => return false,
             Some(Fault::Status(status, _)) => Answer::empty(status),

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, field};
 use crate::harness::{Outcome, Run, Workspace, gdal_tool};
+use crate::remote::kept;
 use crate::server::{Fault, Server};
 
 const COG: &str = "image/tiff; application=geotiff; profile=cloud-optimized";
@@ -177,7 +178,7 @@ fn a_catalogue_stands_for_its_items_each_once() {
         }
     }
     // Four files of each Item, each with its note.
-    assert_eq!(std::fs::read_dir(space.path("kept")).unwrap().count(), 16);
+    assert_eq!(kept(&space, "").len(), 16);
 }
 
 #[test]
