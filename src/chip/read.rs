@@ -265,14 +265,17 @@ impl InputTransform {
                 EmptyPixels::Masked => {
                     valid.copy_from_slice(&strip.mask[start..start + inside.0]);
                 }
-                EmptyPixels::Value(empty) => {
-                    valid.fill(0);
-                    for band in 0..self.bands.len() {
-                        for (v, value) in valid.iter_mut().zip(stored(band)) {
-                            *v |= u8::from((value.number() - empty).abs() > 0.0);
+                EmptyPixels::Value(empty) => match T::stored(empty) {
+                    Some(empty) => {
+                        valid.fill(0);
+                        for band in 0..self.bands.len() {
+                            for (v, value) in valid.iter_mut().zip(stored(band)) {
+                                *v |= u8::from(*value != empty);
+                            }
                         }
                     }
-                }
+                    None => valid.fill(1),
+                },
             }
             if T::MAY_BE_NONE {
                 for band in 0..self.bands.len() {
@@ -301,12 +304,16 @@ impl InputTransform {
 }
 
 /// A stored number.
-trait Number: Copy {
+trait Number: Copy + PartialEq {
     /// Whether there are values that are no finite number.
     const MAY_BE_NONE: bool;
 
     /// Its value.
     fn number(self) -> f32;
+
+    /// How a value is stored; `None` where no stored number has it. Compared as stored, sixteen bytes are looked at
+    /// in the time of four floats.
+    fn stored(value: f32) -> Option<Self>;
 }
 
 macro_rules! number {
@@ -317,6 +324,11 @@ macro_rules! number {
             #[inline]
             fn number(self) -> f32 {
                 f32::from(self)
+            }
+
+            fn stored(value: f32) -> Option<Self> {
+                let stored = value as Self;
+                (f32::from(stored) == value).then_some(stored)
             }
         }
     };
@@ -497,5 +509,10 @@ mod tests {
         assert_eq!(floats, whole(Samples::U8((0..10).collect())));
         assert_eq!(floats, whole(Samples::U16((0..10).collect())));
         assert_eq!(floats, whole(Samples::I16((0..10).collect())));
+        // No byte holds any of these.
+        for empty in [-1.0, 3.5, 256.0, f32::NAN] {
+            let bytes = Samples::U8((0..10).collect());
+            assert!(cut(bytes, EmptyPixels::Value(empty)).complete);
+        }
     }
 }
