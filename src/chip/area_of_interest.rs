@@ -155,7 +155,10 @@ impl AreaOfInterest {
                 let here = near.translate(-turn, 0.0);
                 (self.polygons.iter())
                     .flat_map(move |polygon| within(polygon, here))
-                    .map(move |part| part.translate(turn, 0.0))
+                    .map(move |mut part| {
+                        part.translate_mut(turn, 0.0);
+                        part
+                    })
             })
             .collect();
         let ring_to_pixels = |ring: &geo::LineString| -> Result<geo::LineString, AoiError> {
@@ -170,7 +173,8 @@ impl AreaOfInterest {
                 .collect())
         };
         let mut polygons = Vec::new();
-        for polygon in &near_parts {
+        // Each goes as soon as it is in pixels.
+        for polygon in near_parts {
             let holes = polygon
                 .interiors()
                 .iter()

@@ -7,6 +7,7 @@
 mod area_of_interest;
 mod area_on_earth;
 mod clouds;
+mod edges;
 mod plan;
 mod polygons;
 mod read;

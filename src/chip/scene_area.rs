@@ -3,10 +3,10 @@
 //! An outline may have a million corners (a coast, a district from a survey), and every chip and every box is asked
 //! about: its edges are indexed, and rectangles are cut from the part of it that is near them.
 
-use geo::{BooleanOps, CoordsIter, Intersects, LinesIter, MultiPolygon, Polygon, Rect, coord};
-use rstar::primitives::Line;
-use rstar::{AABB, RTree};
+use geo::{BooleanOps, CoordsIter, Intersects, MultiPolygon, Polygon, Rect, coord};
+use rstar::AABB;
 
+use super::edges::Edges;
 use super::plan::PixelRect;
 use super::polygons::clipped;
 use crate::geometry::PixelPoint;
@@ -18,20 +18,14 @@ const FEW_CORNERS: usize = 512;
 #[derive(Debug, Clone)]
 pub struct SceneArea {
     polygons: MultiPolygon,
-    edges: RTree<Line<[f64; 2]>>,
+    edges: Edges,
 }
 
 impl SceneArea {
     /// From polygons in scene pixels that do not overlap one another.
     pub fn new(polygons: MultiPolygon) -> Self {
-        let edges = polygons
-            .lines_iter()
-            .map(|l| Line::new([l.start.x, l.start.y], [l.end.x, l.end.y]))
-            .collect();
-        Self {
-            polygons,
-            edges: RTree::bulk_load(edges),
-        }
+        let edges = Edges::of(&polygons);
+        Self { polygons, edges }
     }
 
     /// Its polygons.
@@ -52,11 +46,9 @@ impl SceneArea {
     /// Whether a position lies in the area: whether a ray from it to the right crosses an odd number of edges.
     pub fn contains(&self, p: PixelPoint) -> bool {
         let ray = AABB::from_corners([p.x, p.y], [f64::MAX, p.y]);
-        let crossings = self
-            .edges
-            .locate_in_envelope_intersecting(ray)
+        let crossings = (self.edges.near(&self.polygons, ray))
             .filter(|edge| {
-                let ([x0, y0], [x1, y1]) = (edge.from, edge.to);
+                let ((x0, y0), (x1, y1)) = (edge.start.x_y(), edge.end.x_y());
                 // The lower end belongs to an edge, the upper does not, so that a corner counts once.
                 (y0 > p.y) != (y1 > p.y) && p.x < x0 + (p.y - y0) / (y1 - y0) * (x1 - x0)
             })
@@ -83,12 +75,7 @@ impl SceneArea {
     fn is_cut(&self, rect: &PixelRect) -> bool {
         let bounds = AABB::from_corners([rect.x0, rect.y0], [rect.x1, rect.y1]);
         let rect = geo_rect(rect);
-        self.edges
-            .locate_in_envelope_intersecting(bounds)
-            .any(|edge| {
-                let end = |[x, y]: [f64; 2]| coord! { x: x, y: y };
-                geo::Line::new(end(edge.from), end(edge.to)).intersects(&rect)
-            })
+        (self.edges.near(&self.polygons, bounds)).any(|edge| edge.intersects(&rect))
     }
 }
 
