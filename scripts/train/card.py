@@ -12,7 +12,7 @@ from figures import LOW_SCORE, PRECISION
 from network import SIZE_MULTIPLE
 from robustness import STRETCH_PERCENTILES
 
-VERSION = "1.1.0"
+VERSION = "1.1.1"
 REFLECTANCE = (0.02, 0.3)
 """Reflectances that go to the ends of the input's range. Taken as reflectance x 10,000, the
 background tiles then have their median at 0.30 and their 98th percentile at 0.60 of the range; the
@@ -75,7 +75,11 @@ def model_card(facts, parameters, model_path):
         "kilnsight:min_score": chosen["min_score"],
         "kilnsight:reflectance": list(REFLECTANCE),
         "kilnsight:stretch": {"percentiles": list(STRETCH_PERCENTILES)},
-        "kilnsight:calibration": {"method": "piecewise-linear", "points": line.points()},
+        "kilnsight:calibration": {
+            "method": "piecewise-linear",
+            "points": line.points(),
+            "expected_error": chosen["calibration"]["expected_error"],
+        },
         **screen_card.keys(facts.get("screen")),
         "kilnsight:sha256": hashlib.sha256(Path(model_path).read_bytes()).hexdigest(),
     }
@@ -206,7 +210,18 @@ def _background_text(background):
 False detections on {area} km2 of held-out kiln-free background: **{at_default} per 1,000 km2**
 at the default score ({listed}).
 Each tile lies alone among no data, which is harder than a whole scene, and all come from one city
-and its surroundings: expect other numbers elsewhere."""
+and its surroundings: expect other numbers elsewhere.{_sparse_text(background.get("sparse"))}"""
+
+
+def _sparse_text(sparse):
+    if sparse is None:
+        return ""
+    return f"""
+
+Where kilns are rare, most detections at the default score are false. From a score of
+**{sparse["score"]}** on (`--min-score {sparse["score"]}`) there were
+{sparse["false_per_1000_km2"]} per 1,000 km2; {sparse["recall"]:.0%} of the kilns above keep it,
+with a precision of {sparse["precision"]:.0%} on their tiles."""
 
 
 def _calibration_text(calibrated):

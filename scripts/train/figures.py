@@ -12,6 +12,10 @@ from robustness import CHANGES, STRETCH_PERCENTILES
 LOW_SCORE = 0.05
 """Recall is also given at this score: what a person could still be shown."""
 
+SPARSE = 5.0
+"""False detections per 1,000 km2 that are few enough where kilns are rare; the score for that, and
+the recall left there, are given as well."""
+
 PRECISION = 0.7
 """Recall is also given at the score where the precision is this."""
 
@@ -184,6 +188,26 @@ def false_detections(detectors, line, pixels, folds):
     return line.apply(np.concatenate(scores)), float(area)
 
 
+def sparse(scores, area, parts):
+    """The least score that leaves `SPARSE` false detections per 1,000 km2 at most, and its price.
+
+    `scores` are those of all detections on `area` km2 without kilns, `parts` the `metrics.Matches`
+    of tiles with kilns. None where even the highest score leaves more.
+    """
+    allowed = int(SPARSE * area / 1000)
+    for score in np.round(np.arange(0.05, 1.0, 0.01), 2):
+        wrong = int((scores >= score).sum())
+        if wrong <= allowed:
+            recall, precision, _ = metrics.at_score(parts, score)
+            return {
+                "score": float(score),
+                "false_per_1000_km2": round(wrong / area * 1000, 1),
+                "recall": round(recall, 3),
+                "precision": round(precision, 3),
+            }
+    return None
+
+
 def all_figures(detectors, tiles, pixels, folds):
     """All figures of `detectors` {region: a `predict.Detector`, say}, in order of the folds."""
     line, calibrated = calibrate(tiles, find(detectors, tiles))
@@ -216,6 +240,7 @@ def all_figures(detectors, tiles, pixels, folds):
                 f"at_{s}": rate(s) for s in sorted({LOW_SCORE, 0.2, 0.5, 0.8, least})
             },
             "false_per_1000_km2_at_min_score": rate(least),
+            "sparse": sparse(scores, area, _matches("within_50m", tiles, found)),
         }
     if all("angle" in detector.names for detector in detectors.values()):
         figures["oriented_truth"] = oriented_figures(tiles, found)

@@ -12,6 +12,7 @@ import card
 import export
 import figures
 import graph
+import metrics
 from boxes import envelopes
 from data import Tile
 from network import KilnNet
@@ -124,3 +125,18 @@ def test_the_exported_graph_says_what_the_network_says(tmp_path):
         assert graph.write_model(detector, tmp_path / "model.onnx") < graph.TOLERANCE
         session = graph.onnxruntime.InferenceSession(tmp_path / "model.onnx")
         assert [out.name for out in session.get_outputs()] == detector.names
+
+
+def test_the_score_for_rare_kilns_is_the_least_that_leaves_few_false_detections():
+    parts = [metrics.Matches(np.array([0.95, 0.7, 0.4]), np.array([True, False, True]), truths=4)]
+    wrong = np.array([0.3, 0.52, 0.81])
+    # On 400 km2, two are few enough.
+    assert figures.sparse(wrong, 400, parts) == {
+        "score": 0.31,
+        "false_per_1000_km2": 5.0,
+        "recall": 0.5,
+        "precision": 0.667,
+    }
+    # On 100 km2 none is.
+    assert figures.sparse(wrong, 100, parts)["score"] == 0.82
+    assert figures.sparse(np.array([1.0]), 100, parts) is None

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::scan::parse_positive;
 use super::{ExitStatus, terminal};
 use crate::model::{
-    AreaPart, CardSource, LoadError, MetadataError, Model, OnnxDetector, OnnxScreen, Reference,
-    TensorInfo, Told,
+    AreaPart, Calibration, CardSource, LoadError, MetadataError, Model, OnnxDetector, OnnxScreen,
+    Reference, TensorInfo, Told,
 };
 
 #[derive(Debug, Subcommand)]
@@ -309,7 +309,7 @@ fn report(model: &Model, detector: &OnnxDetector, resolution_told: bool) -> Valu
             format!("counted from the area, {small} to {large} m2 each")
         }),
         "min score": card.min_score,
-        "calibration": card.calibration.as_ref().map(|curve| format!("scores are probabilities, by a curve of {} points", curve.points().len())),
+        "calibration": card.calibration.as_ref().map(Calibration::in_words),
         "nms iou": card.nms_iou,
         "screen": model.screen.as_ref().map(|screen| format!(
             "{} sees pixels {} times as large; chips below {} are dropped (sha256 {})",

@@ -6,11 +6,16 @@
 
 use serde::Deserialize;
 
+/// Scores that are further off are no probabilities to reckon with.
+const GOOD_ERROR: f32 = 0.1;
+
 /// A rising curve through points, each a network's score and the share of such detections that were right.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Calibration {
     /// (raw, calibrated), both rising strictly, from 0 to 1.
     points: Vec<[f32; 2]>,
+    /// Expected calibration error, where it was measured.
+    expected_error: Option<f32>,
 }
 
 /// What stands on a card.
@@ -20,6 +25,7 @@ pub(super) struct RawCalibration {
     /// `piecewise-linear`.
     method: String,
     points: Vec<[f32; 2]>,
+    expected_error: Option<f32>,
 }
 
 impl RawCalibration {
@@ -27,6 +33,12 @@ impl RawCalibration {
     pub(super) fn check(self) -> Result<Calibration, String> {
         if self.method != "piecewise-linear" {
             return Err("the method that is understood is `piecewise-linear`".to_owned());
+        }
+        if self
+            .expected_error
+            .is_some_and(|error| !(0.0..=1.0).contains(&error))
+        {
+            return Err("`expected_error` is a share, from 0 to 1".to_owned());
         }
         let points = self.points;
         let inside = |p: &[f32; 2]| p.iter().all(|v| (0.0..=1.0).contains(v));
@@ -36,7 +48,10 @@ impl RawCalibration {
             .zip(points.last())
             .is_some_and(|(first, last)| *first == [0.0, 0.0] && last[0] == 1.0);
         if ends && points.iter().all(inside) && points.windows(2).all(rises) {
-            Ok(Calibration { points })
+            Ok(Calibration {
+                points,
+                expected_error: self.expected_error,
+            })
         } else {
             Err("`points` are [score, probability], both rising from 0, scores to 1".to_owned())
         }
@@ -72,6 +87,28 @@ impl Calibration {
     /// Its points: score, probability.
     pub fn points(&self) -> &[[f32; 2]] {
         &self.points
+    }
+
+    /// By how much the probability of detections and the share of them that were right differed, on average, on places
+    /// that the curve was not made from; `None` where nobody says.
+    pub fn expected_error(&self) -> Option<f32> {
+        self.expected_error
+    }
+
+    /// What its scores are worth, in words.
+    pub fn in_words(&self) -> String {
+        let count = self.points.len();
+        match self.expected_error {
+            None => format!("scores are probabilities, by a curve of {count} points"),
+            Some(error) if error <= GOOD_ERROR => {
+                format!(
+                    "scores are probabilities, by a curve of {count} points; off by {error:.2} where that was measured"
+                )
+            }
+            Some(error) => format!(
+                "scores tell an order, not probabilities: by a curve of {count} points, off by {error:.2} where that was measured"
+            ),
+        }
     }
 }
 
@@ -115,6 +152,26 @@ mod tests {
     }
 
     #[test]
+    fn how_far_off_the_probabilities_were_is_said() {
+        let told = |error: serde_json::Value| {
+            let points = [[0, 0], [1, 1]];
+            let raw =
+                json!({"method": "piecewise-linear", "points": points, "expected_error": error});
+            let raw: RawCalibration = serde_json::from_value(raw).unwrap();
+            raw.check().map(|curve| curve.in_words())
+        };
+        assert!(told(json!(null)).unwrap().ends_with("of 2 points"));
+        let good = told(json!(0.054)).unwrap();
+        assert!(
+            good.contains("are probabilities") && good.contains("off by 0.05"),
+            "{good}"
+        );
+        let bad = told(json!(0.17)).unwrap();
+        assert!(bad.contains("an order, not probabilities"), "{bad}");
+        assert!(told(json!(1.5)).is_err());
+    }
+
+    #[test]
     fn what_does_not_rise_is_no_calibration() {
         for bad in [
             json!([]),
@@ -148,7 +205,7 @@ mod tests {
                 *last = [1.0, 1.0];
             }
             prop_assume!(points.windows(2).all(|p| p[0][0] < p[1][0] && p[0][1] < p[1][1]));
-            let curve = Calibration { points };
+            let curve = Calibration { points, expected_error: None };
             if a < b {
                 prop_assert!(curve.apply(a) <= curve.apply(b));
             }

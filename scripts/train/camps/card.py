@@ -8,7 +8,7 @@ from calibration import Calibration
 from camps.network import SIZE_MULTIPLE
 from camps.settle import MOST_FLAGGED
 
-VERSION = "1.0.0"
+VERSION = "1.0.1"
 CLASS = "camp-like"
 STRUCTURE_M2 = (25, 420)
 """Ground a structure takes, least and most: see `counted` in the text of the card."""
@@ -65,7 +65,11 @@ def model_card(facts, parameters, model_path):
         "kilnsight:nms_iou": 0.5,
         "kilnsight:min_score": measured["min_score"],
         "kilnsight:stretch": {"percentiles": list(STRETCH_PERCENTILES)},
-        "kilnsight:calibration": {"method": "piecewise-linear", "points": line.points()},
+        "kilnsight:calibration": {
+            "method": "piecewise-linear",
+            "points": line.points(),
+            "expected_error": measured["calibration"]["expected_error"],
+        },
         "kilnsight:sha256": hashlib.sha256(Path(model_path).read_bytes()).hexdigest(),
     }
 
