@@ -86,16 +86,27 @@ def quantize(source, target, chips):
 def _name_nodes(path):
     """Name the nodes of a model, in place; returns the names of those that stay float32.
 
-    Nodes are in an order in which data flow, so those before the first convolution and from the
-    last one on are what stands outside of the hidden layers.
+    What depends on no convolution comes before the hidden layers; the last convolution, on which no
+    other depends, and all that depends on it come after them. (The order of the nodes says less:
+    what is before may stand anywhere.)
     """
     model = onnx.load(path)
+    before = {}  # by name of a value: the convolutions that it comes from
     for number, node in enumerate(model.graph.node):
         node.name = f"node {number}"
+        own = {node.name} if node.op_type == "Conv" else set()
+        own = own.union(*(before.get(name, set()) for name in node.input))
+        before.update(dict.fromkeys(node.output, own))
     onnx.save(model, path)
-    convolutions = [i for i, node in enumerate(model.graph.node) if node.op_type == "Conv"]
-    first, last = convolutions[0], convolutions[-1]
-    return [node.name for i, node in enumerate(model.graph.node) if not first <= i < last]
+    last = max(
+        (node for node in model.graph.node if node.op_type == "Conv"),
+        key=lambda node: len(before[node.output[0]]),
+    )
+    return [
+        node.name
+        for node in model.graph.node
+        if not (own := before[node.output[0]]) or last.name in own
+    ]
 
 
 class OnnxDetector:
