@@ -152,6 +152,9 @@ impl SceneError {
     }
 }
 
+/// How GDAL says that a server sends whole files only.
+const NO_RANGES: &str = "Range downloading not supported";
+
 /// GDAL's message alone, without the wrapper's struct around it and without secrets of addresses, on one line.
 pub(crate) fn gdal_words(error: &GdalError) -> String {
     let text = match error {
@@ -163,7 +166,11 @@ pub(crate) fn gdal_words(error: &GdalError) -> String {
         }
         other => other.to_string(),
     };
-    redacted(&text.split_whitespace().collect::<Vec<_>>().join(" "))
+    let words = redacted(&text.split_whitespace().collect::<Vec<_>>().join(" "));
+    if words.contains(NO_RANGES) {
+        return format!("{words} Give `--cache DIR`: whole files are fetched then");
+    }
+    words
 }
 
 /// Why a raster that opens cannot be read, as far as GDAL's message tells.
@@ -172,5 +179,25 @@ fn likely_reason(error: &GdalError) -> &'static str {
         "a virtual raster is a source of itself: take it out of its sources"
     } else {
         "the file may be truncated or damaged"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_of_whole_files_is_no_dead_end() {
+        let error = |msg: &str| GdalError::CplError {
+            class: 3,
+            number: 1,
+            msg: msg.to_owned(),
+        };
+        let words = gdal_words(&error("Range downloading not supported by this server!"));
+        assert!(
+            words.ends_with("server! Give `--cache DIR`: whole files are fetched then"),
+            "{words}"
+        );
+        assert_eq!(gdal_words(&error("no  more")), "no more");
     }
 }
