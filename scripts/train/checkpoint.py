@@ -5,6 +5,7 @@ rate stands, both random generators, and what was logged.
 """
 
 import hashlib
+import itertools
 import json
 import os
 from dataclasses import asdict
@@ -16,15 +17,23 @@ EVERY = 250
 """Steps between two checkpoints."""
 
 
-def mark(settings, tiles, background, synthetic):
-    """A hash of what is trained on and how: a checkpoint of anything else is not gone on with."""
+def mark(settings, *parts):
+    """A hash of how and on what is trained: a checkpoint of anything else is not gone on with.
+
+    `settings` are a dataclass, each of `parts` many arrays or texts.
+    """
     made = hashlib.sha256(json.dumps(asdict(settings), sort_keys=True).encode())
-    for tile in [*tiles, *synthetic]:
-        for values in (tile.pixels, tile.boxes, tile.ignore):
-            made.update(np.ascontiguousarray(values).tobytes())
-        made.update(repr((tile.oriented, tile.kinds)).encode())
-    made.update(np.ascontiguousarray(background).tobytes())
+    for part in itertools.chain(*parts):
+        made.update(
+            part.encode() if isinstance(part, str) else np.ascontiguousarray(part).tobytes()
+        )
     return made.hexdigest()
+
+
+def of_tiles(tiles):
+    """All that a training sees of labelled tiles, for `mark`."""
+    for tile in tiles:
+        yield from (tile.pixels, tile.boxes, tile.ignore, repr((tile.oriented, tile.kinds)))
 
 
 def save(path, marked, parts, rng, **rest):

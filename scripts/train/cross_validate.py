@@ -17,6 +17,7 @@ import torch
 import curves
 import data
 import labels
+import losses
 import quantize
 import split
 from baseline import red_blobs
@@ -57,7 +58,7 @@ def train_fold(job):
     result = {"weights": net.state_dict(), "rows": rows}
     torch.save(result, kept)
     kept.with_suffix(".checkpoint").unlink(missing_ok=True)
-    curves.write_log(rows, kept.with_suffix(".csv"))
+    curves.write_log(rows, kept.with_suffix(".csv"), losses.TERMS)
     return result
 
 
@@ -125,7 +126,7 @@ def main():
     }
     arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
     logs = {region: result["rows"] for region, result in zip(regions, results, strict=True)}
-    curves.draw_losses(logs, arguments.out.with_name("losses.png"))
+    curves.draw_losses(logs, arguments.out.with_name("losses.png"), losses.TERMS)
     curves.draw_validation(figures[STYLES[0]], arguments.out.with_name("validation.png"))
 
 

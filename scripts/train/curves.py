@@ -5,14 +5,15 @@ import csv
 import numpy as np
 from matplotlib.figure import Figure
 
-COLUMNS = ("step", "seconds", "learning_rate", "loss", "heatmap", "boxes", "types")
+COLUMNS = ("step", "seconds", "learning_rate", "loss")
+"""Of the log of a training; the terms of the loss follow."""
 
 
-def write_log(rows, path):
-    """Write `rows` (one a step, as `COLUMNS`) to `path`, a CSV file."""
+def write_log(rows, path, terms):
+    """Write `rows` (one a step, as `COLUMNS` and the names `terms` say) to `path`, a CSV file."""
     with path.open("w", newline="") as file:
         out = csv.writer(file, lineterminator="\n")
-        out.writerow(COLUMNS)
+        out.writerow((*COLUMNS, *terms))
         out.writerows([f"{value:.6g}" for value in row] for row in rows)
 
 
@@ -21,12 +22,13 @@ def read_log(path):
     return np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
 
 
-def draw_losses(logs, path):
-    """Draw the losses of trainings (name: rows), smoothed over 50 steps, as PNG."""
-    figure = Figure(figsize=(9, 3), layout="constrained")
-    for axes, part in zip(figure.subplots(1, 3), ("heatmap", "boxes", "types"), strict=True):
+def draw_losses(logs, path, terms):
+    """Draw the losses of trainings (name: rows) by `terms`, smoothed over 50 steps, as PNG."""
+    figure = Figure(figsize=(3 * len(terms), 3), layout="constrained")
+    shown = figure.subplots(1, len(terms), squeeze=False)[0]
+    for column, (axes, part) in enumerate(zip(shown, terms, strict=True), len(COLUMNS)):
         for name, rows in logs.items():
-            values = np.asarray(rows)[:, COLUMNS.index(part)]
+            values = np.asarray(rows)[:, column]
             width = min(50, len(values))
             smooth = np.convolve(values, np.ones(width) / width, "valid")
             axes.plot(np.arange(len(smooth)) + width, smooth, label=name, linewidth=1)

@@ -3,6 +3,9 @@
 import torch
 import torch.nn.functional as F
 
+TERMS = ("heatmap", "boxes", "types")
+"""Names of the terms of the detector's loss."""
+
 BOX_WEIGHT = 0.7
 """Weight of the box terms beside the heat map's."""
 

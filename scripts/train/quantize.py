@@ -24,9 +24,9 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+import background
 from graph import clean, write_model
 from predict import Detector
-from train import background_mosaic
 
 CHIPS = 64
 """Chips that the ranges of activations are taken from."""
@@ -48,14 +48,14 @@ class _Chips(CalibrationDataReader):
         return None if chip is None else {"image": chip}
 
 
-def calibration_chips(tiles, background):
-    """Chips 1 x 3 x H x W in 0..1: labelled tiles and kiln-free mosaics in turn."""
+def calibration_chips(tiles, pixels):
+    """Chips 1 x 3 x H x W in 0..1: labelled tiles and mosaics of kiln-free `pixels` in turn."""
     rng = np.random.default_rng(0)
     chips = []
     for i in range(CHIPS):
         tile = tiles[i // 2 % len(tiles)]
-        if len(background) and i % 2:
-            tile = background_mosaic(rng, background)
+        if len(pixels) and i % 2:
+            tile = background.mosaic(rng, pixels)
         height, width = (side // 8 * 8 for side in tile.pixels.shape[1:])
         chips.append(tile.pixels[None, :, :height, :width].astype(np.float32) / 255)
     return chips
@@ -124,12 +124,12 @@ class OnnxDetector:
         return tuple(torch.from_numpy(values) for values in maps)
 
 
-def of_fold(net, style, tiles, background):
+def of_fold(net, style, tiles, pixels):
     """(float32, int8) `OnnxDetector`s of a network; ranges come from what it was trained on."""
     with tempfile.TemporaryDirectory() as folder:
         whole, small = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
         write_model(Detector(net, style), whole)
-        quantize(whole, small, calibration_chips(tiles, background))
+        quantize(whole, small, calibration_chips(tiles, pixels))
         return OnnxDetector(whole), OnnxDetector(small)
 
 

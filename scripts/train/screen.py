@@ -9,7 +9,6 @@ import argparse
 import hashlib
 import json
 import multiprocessing
-import time
 import warnings
 from pathlib import Path
 
@@ -47,16 +46,17 @@ def train_one(job):
     if region is not None:
         tiles = split.without(tiles, region, arguments.buffer)
         pixels = pixels[folds != fold % data.BACKGROUND_FOLDS]
-    started = time.monotonic()
-    net = train(
+    net, rows = train(
         tiles,
         pixels,
         synthetic_tiles(arguments.synthetic),
         Settings(steps=arguments.steps),
         log=lambda line: print(f"{region or 'all regions'}: {line}", flush=True),
+        keep=kept.with_suffix(".checkpoint"),
     )
-    result = {"weights": net.state_dict(), "seconds": time.monotonic() - started}
+    result = {"weights": net.state_dict(), "seconds": rows[-1][1]}
     torch.save(result, kept)
+    kept.with_suffix(".checkpoint").unlink(missing_ok=True)
     return result
 
 

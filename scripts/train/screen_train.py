@@ -1,27 +1,26 @@
 """Training one screen network, on the same tiles and with the same augmentation as the detector."""
 
-import time
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
 import augment
+import background
+import checkpoint
+import loop
 import losses
-from data import stretch
-from robustness import STRETCH_PERCENTILES
 from screen_net import CELL, ScreenNet, averaged
-from train import Average, draw_batch, tile_weights
+from train import draw_batch, tile_weights
 
 
 @dataclass
-class Settings:
+class Settings(loop.Course):
     """How long and on what mix to train."""
 
     steps: int = 1200
     rate: float = 6e-3
-    decay: float = 0.02
+    average: float = 0.995
     kilns: int = 8
     """Crops of labelled tiles in a batch."""
     synthetic: int = 2
@@ -32,9 +31,6 @@ class Settings:
     """Share of the mosaics that get kilns pasted on."""
     mine_every: int = 200
     """Steps between two looks at which kiln-free tiles score high; those are shown more often."""
-    average: float = 0.995
-    """Decay of the moving average of the weights, which is what is kept."""
-    seed: int = 1
 
 
 def target(targets):
@@ -48,51 +44,28 @@ def target(targets):
     return heat, torch.maximum(known, heat.eq(1).float())
 
 
-@torch.no_grad()
-def hardness(net, pixels, batch=256):
-    """The best probability on each kiln-free tile (N x 3 x 32 x 32), N."""
-    low, high = np.percentile(
-        pixels.transpose(1, 0, 2, 3).reshape(3, -1), STRETCH_PERCENTILES, axis=1
-    )
-    best = []
-    for start in range(0, len(pixels), batch):
-        some = stretch(pixels[start : start + batch].transpose(1, 0, 2, 3), low, high)
-        image = torch.from_numpy(some.transpose(1, 0, 2, 3).astype(np.float32) / 255)
-        logits = net(averaged(F.pad(image, (8, 8, 8, 8))))
-        best.append(logits.sigmoid().amax((1, 2, 3)).numpy())
-    return np.concatenate(best)
+def train(tiles, pixels, synthetic, settings, log=print, keep=None):
+    """Train on labelled `tiles`, kiln-free `pixels` (N x 3 x 32 x 32), `synthetic` tiles.
 
-
-def train(tiles, background, synthetic, settings, log=print):
-    """Train on labelled `tiles`, `background` pixels (N x 3 x 32 x 32), `synthetic` tiles.
-
-    The last two may be empty. Returns the averaged network, in evaluation mode.
+    `pixels` and `synthetic` may be empty. Returns the averaged network and one row a step, as
+    `loop.run` says. With a file `keep`, a training that was stopped goes on.
     """
-    rng = np.random.default_rng(settings.seed)
-    torch.manual_seed(settings.seed)
-    net = ScreenNet().train()
-    average = Average(net, settings.average)
-    optimizer = torch.optim.AdamW(net.parameters(), settings.rate, weight_decay=settings.decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.rate, settings.steps, pct_start=0.1
-    )
+    rng = loop.seeded(settings.seed)
+    net = ScreenNet()
+    mining = background.Mining(pixels, settings.mine_every, lambda net, i: net(averaged(i)))
     weights = tile_weights(tiles)
-    started, seen, chance = time.monotonic(), [], None
-    for step in range(1, settings.steps + 1):
-        if len(background) and step > 1 and step % settings.mine_every == 1:
-            scores = hardness(average.net.eval(), background)
-            chance = 0.3 / len(background) + 0.7 * scores / scores.sum()
-        picked = draw_batch(rng, tiles, weights, background, chance, synthetic, settings)
+
+    def terms_of(step, net, averaged_net):
+        mining.look(step, averaged_net)
+        picked = draw_batch(rng, tiles, weights, mining, synthetic, settings)
         image, targets = augment.batch(rng, picked)
-        loss = losses.focal(net(averaged(image))[:, 0], *target(targets))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-        optimizer.step()
-        schedule.step()
-        average.update(net)
-        seen.append(loss.item())
-        if step % 200 == 0 or step == settings.steps:
-            recent, seconds = np.mean(seen[-200:]), time.monotonic() - started
-            log(f"step {step}/{settings.steps} loss {recent:.3f} {seconds:.0f} s")
-    return average.net.eval()
+        logits = net(averaged(image.to(loop.device())))[:, 0]
+        return {"heatmap": losses.focal(logits, *target(targets.to(loop.device())))}
+
+    return loop.run(
+        *(net, settings, rng, terms_of),
+        beside={"mining": mining},
+        keep=keep,
+        marked=checkpoint.mark(settings, checkpoint.of_tiles([*tiles, *synthetic]), [pixels]),
+        log=log,
+    )

@@ -84,9 +84,10 @@ def test_figures_and_cards_of_a_screen_that_was_trained_a_little():
     background = np.random.default_rng(0).integers(300, 3000, (40, 3, 32, 32)).astype(np.uint16)
     settings = Settings(steps=3, kilns=2, synthetic=1, background=1, mine_every=2)
     lines = []
-    net = train(tiles, background, [synthetic_tile(5)], settings, lines.append)
+    net, rows = train(tiles, background, [synthetic_tile(5)], settings, lines.append)
     assert not net.training
     assert len(lines) == 1
+    assert len(rows) == 3
     wanted = {tile.number: tile.boxes for tile in tiles}
     made = screen_figures.measure(
         {"a": net, "b": net}, tiles, wanted, background, np.arange(40) % 6

@@ -10,15 +10,17 @@ pytest.importorskip("matplotlib")
 import torch
 
 import augment
+import background
 import checkpoint
 import curves
 import losses
 from boxes import envelopes
 from data import Tile, stretch
+from loop import Average
 from network import HEADS, KilnNet
 from predict import Detector, predict
 from synthetic import synthetic_tile
-from train import Average, Settings, background_mosaic, train
+from train import Settings, train
 
 
 def dot_tile(oriented=True):
@@ -96,9 +98,9 @@ def test_focal_prefers_the_truth():
 
 
 def test_network_keeps_the_size_and_starts_with_nothing():
-    maps = KilnNet().eval()(torch.rand(2, 3, 40, 64))
+    maps = KilnNet().eval()(torch.rand(2, 3, 48, 64))
     assert {name: tuple(m.shape) for name, m in maps.items()} == {
-        name: (2, channels, 40, 64) for name, channels in HEADS.items()
+        name: (2, channels, 48, 64) for name, channels in HEADS.items()
     }
     assert maps["heatmap"].sigmoid().max() < 0.2
 
@@ -121,13 +123,14 @@ def test_stretch_keeps_no_data():
 
 
 def test_a_few_steps_of_training_run():
-    background = np.random.default_rng(0).integers(300, 3000, (20, 3, 32, 32)).astype(np.uint16)
-    mosaic = background_mosaic(np.random.default_rng(0), background)
+    bare = np.random.default_rng(0).integers(300, 3000, (20, 3, 32, 32)).astype(np.uint16)
+    mosaic = background.mosaic(np.random.default_rng(0), bare)
     assert mosaic.pixels.shape == (3, 128, 128)
     settings = Settings(steps=2, kilns=2, synthetic=1, background=1)
     lines = []
     net, rows = train(
-        [dot_tile(), dot_tile(False)], background, [synthetic_tile(5)], settings, lines.append
+        *([dot_tile(), dot_tile(False)], bare, [synthetic_tile(5)], settings),
+        log=lines.append,
     )
     assert not net.training
     assert [row[0] for row in rows] == [1, 2]
@@ -137,9 +140,9 @@ def test_a_few_steps_of_training_run():
 
 def test_a_training_that_was_stopped_ends_with_the_same_weights(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "EVERY", 2)
-    background = np.random.default_rng(0).integers(300, 3000, (20, 3, 32, 32)).astype(np.uint16)
+    bare = np.random.default_rng(0).integers(300, 3000, (20, 3, 32, 32)).astype(np.uint16)
     settings = Settings(steps=4, kilns=2, synthetic=1, background=1, mine_every=3)
-    data = [dot_tile(), dot_tile(False)], background, [synthetic_tile(5)], settings
+    data = [dot_tile(), dot_tile(False)], bare, [synthetic_tile(5)], settings
 
     def stop_after_third(self, net, update=Average.update):
         if self.steps == 3:
@@ -171,7 +174,7 @@ def test_a_checkpoint_of_other_data_is_left_alone(tmp_path, monkeypatch):
 
 def test_logs_come_back_as_written_and_are_drawn(tmp_path):
     rows = [(step, step / 3, 1e-3, 3.0 / step, 2.0 / step, 0.9 / step, 0.1) for step in (1, 2, 3)]
-    curves.write_log(rows, tmp_path / "log.csv")
+    curves.write_log(rows, tmp_path / "log.csv", losses.TERMS)
     assert curves.read_log(tmp_path / "log.csv") == pytest.approx(np.array(rows), rel=1e-5)
-    curves.draw_losses({"a": rows}, tmp_path / "losses.png")
+    curves.draw_losses({"a": rows}, tmp_path / "losses.png", losses.TERMS)
     assert (tmp_path / "losses.png").read_bytes()[1:4] == b"PNG"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import mlm
 from calibration import Calibration
-from camps.network import SIZE_MULTIPLE
 from camps.settle import MOST_FLAGGED
+from encoder import SIZE_MULTIPLE
 
 VERSION = "1.0.1"
 CLASS = "camp-like"

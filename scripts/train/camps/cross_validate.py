@@ -6,7 +6,6 @@ places a scene is written.
 
 import argparse
 import json
-import time
 from pathlib import Path
 
 import torch
@@ -26,12 +25,14 @@ def train_fold(fold, scenes, chips, settings, keep):
     if not kept.exists():
         scenes = [s for s, own in zip(scenes, scene_folds(scenes), strict=True) if own != fold]
         chips = [c for c, own in zip(chips, chip_folds(chips), strict=True) if own != fold]
-        started = time.monotonic()
-        net = train(
-            scenes, chips, settings, log=lambda line: print(f"fold {fold}: {line}", flush=True)
+        net, rows = train(
+            *(scenes, chips, settings),
+            log=lambda line: print(f"fold {fold}: {line}", flush=True),
+            keep=kept.with_suffix(".checkpoint"),
         )
-        facts = facts_of(scenes, chips, settings, time.monotonic() - started, fold)
+        facts = facts_of(scenes, chips, settings, rows[-1][1], fold)
         torch.save({"weights": net.state_dict(), "training": facts}, kept)
+        kept.with_suffix(".checkpoint").unlink(missing_ok=True)
     result = torch.load(kept)
     net = CampNet().eval()
     net.load_state_dict(result["weights"])

@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 
 from camps import card
-from camps.network import SIZE_MULTIPLE, CampNet
+from camps.network import CampNet
 from camps.predict import Probabilities
+from encoder import SIZE_MULTIPLE
 from graph import TOLERANCE, write_model
 
 

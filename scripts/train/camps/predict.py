@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from calibration import Calibration
-from camps.network import SIZE_MULTIPLE, STRIDE
+from camps.network import STRIDE
+from encoder import SIZE_MULTIPLE
 
 
 @dataclass

@@ -5,7 +5,6 @@ of `cross_validate.py`, which trains the same way with one fold left out.
 """
 
 import argparse
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,22 +12,30 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+import checkpoint
+import curves
+import loop
 from camps import augment
 from camps.data import CLASSES, load_chips, load_scenes, training_list_hash
-from camps.network import CampNet, pretrained_state
-from train import Average
+from camps.network import CampNet
+from encoder import pretrained_state
 
 GSD = 1.0
 """Ground size of a pixel of the model, in metres."""
 
+TERMS = ("entropy", "dice")
+"""Names of the terms of the loss."""
+
 
 @dataclass
-class Settings:
+class Settings(loop.Course):
     """How long and on what mix to train."""
 
     steps: int = 700
     rate: float = 3e-3
-    decay: float = 0.02
+    average: float = 0.995
+    warm_up: float = 0.15
+    clip: float = 2.0
     settled: int = 4
     """Crops of scenes with settlements in a batch, most of them at an edge of one."""
     bare: int = 3
@@ -38,8 +45,6 @@ class Settings:
     park_weight: float = 1.0
     park_kept: float = 0.8
     """Of the cells of a camp-like chip, this share teaches: those that fit best."""
-    average: float = 0.995
-    seed: int = 1
 
 
 def edges_of(mask, step=4):
@@ -52,7 +57,10 @@ def edges_of(mask, step=4):
 
 
 def loss_of(logits, target, weight, park, settings):
-    """Cross entropy and Dice over the cells that are known; parks by the cells that fit best."""
+    """Cross entropy and Dice over the cells that are known; parks by the cells that fit best.
+
+    The terms, by the names of `TERMS`.
+    """
     logits = logits[:, 0].float()
     entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     if park.any():
@@ -63,7 +71,7 @@ def loss_of(logits, target, weight, park, settings):
     plain = weight * (park == 0)
     both = (share * target * plain).sum()
     dice = 1 - (2 * both + 1) / (((share + target) * plain).sum() + 1)
-    return (entropy * weight).sum() / weight.sum() + 0.5 * dice
+    return {"entropy": (entropy * weight).sum() / weight.sum(), "dice": 0.5 * dice}
 
 
 def draw_crops(rng, scenes, edges, chips, settings, gsd):
@@ -79,41 +87,33 @@ def draw_crops(rng, scenes, edges, chips, settings, gsd):
     return crops
 
 
-def train(scenes, chips, settings, gsd=GSD, log=print, state=None):
-    """Train on scenes and chips; returns the averaged network, in evaluation mode.
+def train(scenes, chips, settings, gsd=GSD, log=print, keep=None, pretrained=None):
+    """Train on scenes and chips; returns the averaged network and one row a step (`loop.run`).
 
-    `state` are pretrained weights (default: those of the package).
+    With a file `keep`, a training that was stopped goes on. `pretrained` are the first weights of
+    the encoder (default: those of the package).
     """
-    rng = np.random.default_rng(settings.seed)
-    torch.manual_seed(settings.seed)
+    rng = loop.seeded(settings.seed)
     net = CampNet()
-    net.encoder.load_pretrained(state or pretrained_state())
-    net = net.to(memory_format=torch.channels_last).train()
-    groups = net.parameter_groups(settings.rate)
-    average = Average(net, settings.average)
-    optimizer = torch.optim.AdamW(groups, settings.rate, weight_decay=settings.decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, [group["lr"] for group in groups], settings.steps, pct_start=0.15
-    )
+    net.encoder.load_pretrained(pretrained or pretrained_state())
     by_kind = {kind: [chip for chip in chips if chip.kind == kind] for kind in CLASSES}
     edges = [edges_of(scene.mask) for scene in scenes]
-    started, seen = time.monotonic(), []
-    for step in range(1, settings.steps + 1):
+
+    def terms_of(_step, net, _averaged):
         crops = draw_crops(rng, scenes, edges, by_kind, settings, gsd)
         images, *truth = augment.batch(rng, crops)
-        logits = net(images.contiguous(memory_format=torch.channels_last))
-        loss = loss_of(logits, *truth, settings)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)
-        optimizer.step()
-        schedule.step()
-        average.update(net)
-        seen.append(loss.item())
-        if step % 100 == 0 or step == settings.steps:
-            spent = time.monotonic() - started
-            log(f"step {step}/{settings.steps} loss {np.mean(seen[-100:]):.3f} {spent:.0f} s")
-    return average.net.eval()
+        images = images.to(loop.device(), memory_format=torch.channels_last)
+        return loss_of(net(images), *(part.to(loop.device()) for part in truth), settings)
+
+    seen = [array for scene in scenes for array in (scene.pixels, scene.mask)]
+    seen += [part for chip in chips for part in (chip.pixels, chip.kind)]
+    return loop.run(
+        *(net, settings, rng, terms_of),
+        groups=net.parameter_groups(settings.rate),
+        keep=keep,
+        marked=checkpoint.mark(settings, seen),
+        log=log,
+    )
 
 
 def facts_of(scenes, chips, settings, seconds, fold=None):
@@ -142,10 +142,13 @@ def main():
     torch.set_num_threads(arguments.threads)
     scenes, chips = load_scenes(arguments.data), load_chips(arguments.data)
     settings = Settings(steps=arguments.steps)
-    started = time.monotonic()
-    net = train(scenes, chips, settings)
-    facts = facts_of(scenes, chips, settings, time.monotonic() - started)
+    keep = arguments.out.with_suffix(".checkpoint")
+    net, rows = train(scenes, chips, settings, keep=keep)
+    facts = facts_of(scenes, chips, settings, rows[-1][1])
     torch.save({"weights": net.state_dict(), "training": facts}, arguments.out)
+    curves.write_log(rows, arguments.out.with_suffix(".csv"), TERMS)
+    curves.draw_losses({"everything": rows}, arguments.out.with_suffix(".png"), TERMS)
+    keep.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

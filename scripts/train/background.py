@@ -1,0 +1,74 @@
+"""Kiln-free ground: mosaics of its tiles, and which tiles are shown more often."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from data import Tile, stretch
+from loop import device, fast
+from robustness import STRETCH_PERCENTILES
+
+
+def mosaic(rng, pixels, chance=None):
+    """A 128 x 128 `Tile` of 16 random kiln-free tiles (N x 3 x 32 x 32 uint16), stretched.
+
+    `chance` is that of each tile to be drawn (N; default: the same for all). Some mosaics lack
+    tiles, down to a few alone: the border of what is seen must not look like a kiln.
+    """
+    picked = pixels[rng.choice(len(pixels), size=(4, 4), p=chance)]
+    missing = rng.random((4, 4)) < rng.choice([0, 0.4, 0.8])
+    missing[tuple(rng.integers(4, size=2))] = False
+    picked[missing] = 0
+    whole = picked.transpose(2, 0, 3, 1, 4).reshape(3, 128, 128).astype(np.float32)
+    # A scene is stretched over all of it, so a stretch over other tiles must be fine, too.
+    wider = pixels[rng.integers(len(pixels), size=30)].transpose(1, 0, 2, 3).reshape(3, -1)
+    flat = wider if rng.random() < 0.5 else whole[:, whole.any(0)]
+    low = np.percentile(flat, rng.uniform(0, 1), axis=1)
+    high = np.percentile(flat, rng.uniform(98, 100), axis=1)
+    nothing = np.zeros((0, 5)), np.zeros((0, 4))
+    return Tile(stretch(whole, low, high), *nothing, oriented=True, region="background")
+
+
+class Mining:
+    """The chance of each kiln-free tile to be drawn: more for those that score high.
+
+    `pixels` are the tiles, N x 3 x 32 x 32; every `every` steps the network so far looks at all of
+    them. `logits_of(net, image)` are its logits, B x ..., of a batch B x 3 x 48 x 48.
+    """
+
+    def __init__(self, pixels, every, logits_of):
+        self.pixels, self.every, self.logits_of = pixels, every, logits_of
+        self.chance = None
+
+    def look(self, step, net):
+        """Look with `net` if it is time; to be called at every step."""
+        if len(self.pixels) and step > 1 and step % self.every == 1:
+            scores = self._hardness(net)
+            self.chance = 0.3 / len(self.pixels) + 0.7 * scores / scores.sum()
+
+    @torch.no_grad()
+    def _hardness(self, net, batch=64):
+        """The best score on each tile, N.
+
+        Tiles lie among no data, stretched over all of them, as a validation meets them.
+        """
+        flat = self.pixels.transpose(1, 0, 2, 3).reshape(3, -1)
+        low, high = np.percentile(flat, STRETCH_PERCENTILES, axis=1)
+        best = []
+        for start in range(0, len(self.pixels), batch):
+            some = self.pixels[start : start + batch].transpose(1, 0, 2, 3)
+            some = stretch(some, low, high).transpose(1, 0, 2, 3)
+            image = F.pad(torch.from_numpy(some.astype(np.float32) / 255), (8, 8, 8, 8))
+            image = image.to(device(), memory_format=torch.channels_last)
+            with fast():
+                heat = self.logits_of(net, image).float().sigmoid()
+            best.append(heat.flatten(1).amax(1).cpu().numpy())
+        return np.concatenate(best)
+
+    def state_dict(self):
+        """For a checkpoint."""
+        return {"chance": self.chance}
+
+    def load_state_dict(self, state):
+        """From a checkpoint."""
+        self.chance = state["chance"]
