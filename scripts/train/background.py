@@ -8,6 +8,9 @@ from data import Tile, stretch
 from loop import device, fast
 from robustness import STRETCH_PERCENTILES
 
+MARGIN = 8
+"""Pixels of no data round a kiln-free tile that `Mining` looks at."""
+
 
 def mosaic(rng, pixels, chance=None):
     """A 128 x 128 `Tile` of 16 random kiln-free tiles (N x 3 x 32 x 32 uint16), stretched.
@@ -58,7 +61,7 @@ class Mining:
         for start in range(0, len(self.pixels), batch):
             some = self.pixels[start : start + batch].transpose(1, 0, 2, 3)
             some = stretch(some, low, high).transpose(1, 0, 2, 3)
-            image = F.pad(torch.from_numpy(some.astype(np.float32) / 255), (8, 8, 8, 8))
+            image = F.pad(torch.from_numpy(some.astype(np.float32) / 255), (MARGIN,) * 4)
             image = image.to(device(), memory_format=torch.channels_last)
             with fast():
                 heat = self.logits_of(net, image).float().sigmoid()

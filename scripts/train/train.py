@@ -43,10 +43,6 @@ class Settings(loop.Course):
     """Steps between two looks at which kiln-free tiles score high; those are shown more often."""
 
 
-MARGIN = 8
-"""Pixels of no data round a kiln-free tile that is looked at; what is found there counts not."""
-
-
 def tile_weights(tiles):
     """Chance of each tile to be drawn: by the root of its kilns, official labels counting twice."""
     weights = np.array([np.sqrt(len(t.boxes) + 1) * (2 if t.oriented else 1) for t in tiles])
@@ -97,7 +93,9 @@ def train(tiles, pixels, synthetic, settings, log=print, keep=None):
 
 
 def _inner_logits(net, image):
-    return net(image)["heatmap"][..., MARGIN:-MARGIN, MARGIN:-MARGIN]
+    # What is found on the margin round a tile, where nothing is, does not make the tile hard.
+    inner = slice(background.MARGIN, -background.MARGIN)
+    return net(image)["heatmap"][..., inner, inner]
 
 
 def add_data_arguments(parser):
