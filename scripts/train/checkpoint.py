@@ -36,6 +36,11 @@ def of_tiles(tiles):
         yield from (tile.pixels, tile.boxes, tile.ignore, repr((tile.oriented, tile.kinds)))
 
 
+def of_weights(state):
+    """The weights that a training starts from, for `mark`."""
+    return (values.numpy() for values in state.values())
+
+
 def save(path, marked, parts, rng, **rest):
     """Write `parts` (name: anything with a `state_dict`), both generators and `rest`, whole."""
     state = {name: part.state_dict() for name, part in parts.items()}

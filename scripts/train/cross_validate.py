@@ -25,7 +25,7 @@ from figures import all_figures, groups, judge
 from network import KilnNet
 from predict import STYLES, Detector
 from synthetic import synthetic_tiles
-from train import Settings, add_data_arguments, background_of, train
+from train import Settings, add_data_arguments, add_recipe_arguments, background_of, train
 
 
 def load_tiles(arguments):
@@ -52,6 +52,7 @@ def train_fold(job):
         pixels[folds != fold % data.BACKGROUND_FOLDS],
         synthetic_tiles(arguments.synthetic),
         Settings(steps=arguments.steps),
+        start=torch.load(arguments.start, weights_only=True),
         log=lambda line: print(f"{region}: {line}", flush=True),
         keep=kept.with_suffix(".checkpoint"),
     )
@@ -82,8 +83,7 @@ def main():
     add_data_arguments(parser)
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--keep", type=Path, required=True, help="folder for the folds' weights")
-    parser.add_argument("--steps", type=int, default=Settings.steps)
-    parser.add_argument("--synthetic", type=int, default=300, help="number of synthetic tiles")
+    add_recipe_arguments(parser)
     parser.add_argument("--workers", type=int, default=2, help="folds trained at a time")
     parser.add_argument(
         "--buffer", type=float, default=split.BUFFER_M, help="metres kept free round held-out tiles"

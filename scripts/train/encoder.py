@@ -46,13 +46,16 @@ class Block(nn.Module):
 
 
 class Encoder(nn.Module):
-    """A picture (see `scaled`) to features in cells of 2, 4, 8 and 16 pixels."""
+    """A picture (see `scaled`) to features in cells of 2, 4, 8 and 16 pixels.
 
-    def __init__(self):
+    With a number of `stages`, to the maps of the first ones alone.
+    """
+
+    def __init__(self, stages=None):
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(3, 32, 3, 2, 1), nn.ReLU6())
         self.blocks, ends, inputs = nn.ModuleList(), [], 32
-        for count, kernel, stride, expansion, outputs in STAGES:
+        for count, kernel, stride, expansion, outputs in STAGES[:stages]:
             for i in range(count):
                 step = stride if i == 0 else 1
                 self.blocks.append(Block(inputs, outputs, kernel, step, expansion))
@@ -61,7 +64,7 @@ class Encoder(nn.Module):
         self.kept = [*ends[:3], *ends[4:]]
 
     def forward(self, image):
-        """N x 3 x H x W to four maps of `CHANNELS`, the finest first."""
+        """N x 3 x H x W to maps of `CHANNELS`, the finest first."""
         x, kept = self.stem(image), []
         for i, block in enumerate(self.blocks):
             x = block(x)
@@ -83,6 +86,12 @@ class Encoder(nn.Module):
             parts = ("_expand_conv", "_depthwise_conv", "_project_conv")
             for number, layer in zip(range(3 - len(convolutions), 3), convolutions, strict=True):
                 fold(layer, f"_blocks.{i}.{parts[number]}", f"_blocks.{i}._bn{number}")
+
+    @torch.no_grad()
+    def fold_scaling(self):
+        """Put `scaled` into the first layer: it then takes 0..1, and what it pads with is black."""
+        self.stem[0].bias -= self.stem[0].weight.sum((1, 2, 3)) * (MEAN / STD)
+        self.stem[0].weight *= 255 / STD
 
 
 def encoder_slower(net, rate, share=0.3):

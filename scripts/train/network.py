@@ -1,8 +1,8 @@
-"""The kiln network: a small U-shaped, fully convolutional net with one prediction per pixel.
+"""The kiln network: U-shaped, fully convolutional, on an encoder that learned from photographs.
 
 Shapes below are N x C x H x W; H and W are multiples of `SIZE_MULTIPLE`. The input is RGB scaled to
-0..1 (DN / 255); 0 in every band is "no data" and is also what convolutions pad with, so that the
-border of a chip looks to the net like the border of a swath.
+0..1 (DN / 255); 0 in every band is "no data" and is also what the first convolutions pad with, so
+that the border of a chip looks to the net like the border of a swath.
 """
 
 import numpy as np
@@ -10,10 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import encoder
 from data import TYPES
 
-SIZE_MULTIPLE = 8
-"""Three halvings: input height and width must be multiples of this."""
+ZOOM = 2
+"""How many times its size the encoder sees the picture: a kiln of ten pixels is too small for
+filters that learned from photographs."""
+
+SIZE_MULTIPLE = encoder.SIZE_MULTIPLE // ZOOM
+"""Input height and width must be multiples of this."""
 
 HEADS = {"heatmap": 1, "offset": 2, "size_xy": 2, "size_lw": 2, "angle": 2, "type": len(TYPES)}
 """Channels of each output map. `size_xy` is ln(width, height) of the axis-aligned box, `size_lw`
@@ -27,10 +32,10 @@ TYPICAL_SIZE_LW = (11.5, 5.6)
 
 
 CONTEXT = 9
-"""Side of the window of local statistics, in cells of 80 m: 720 m."""
+"""Side of the window of local statistics, in cells: 720 m, if a cell is of 80 m."""
 
 
-def with_contrast(image, cell=SIZE_MULTIPLE):
+def with_contrast(image, cell=8):
     """Append the log bands and their contrast with the surroundings: N x 3 -> N x 9.
 
     Tiles differ mostly by a gain per band; on a log scale a gain is a shift, which a convolution
@@ -81,23 +86,28 @@ class Up(nn.Module):
 class KilnNet(nn.Module):
     """Maps an image N x 3 x H x W to raw head outputs, each N x C x H x W (see `HEADS`).
 
-    All work is done at half the resolution and below; the last layer answers for the four pixels
-    of each of its cells. Layers at full resolution would double the time and gain little.
+    The encoder sees the picture alone, enlarged; what is redder than all else round it comes along
+    a short path of its own (`with_contrast`), since no photograph taught the encoder that. The last
+    layer is at half the resolution and answers for the four pixels of each of its cells: layers at
+    full resolution would double the time and gain little.
     """
 
-    def __init__(self, widths=(32, 64, 112)):
+    def __init__(self, widths=(48, 64)):
         super().__init__()
-        half, quarter, eighth = widths
-        self.down2 = nn.Sequential(conv(9, half, stride=2, kernel=5), conv(half, half))
-        self.down3 = nn.Sequential(conv(half, quarter, stride=2), conv(quarter, quarter))
-        self.down4 = nn.Sequential(
-            conv(quarter, eighth, stride=2), conv(eighth, eighth), conv(eighth, eighth)
-        )
-        self.up3 = Up(eighth, quarter, 2)
-        self.up2 = Up(quarter, half, 2)
+        half, quarter = widths
+        _, seen2, seen4, seen8 = encoder.CHANNELS
+        self.encoder = encoder.Encoder()
+        self.detail = nn.Sequential(conv(9, half, stride=2, kernel=5), conv(half, half))
+        self.skip4, self.skip2 = conv(seen4, quarter, kernel=1), conv(seen2, half, kernel=1)
+        self.up4, self.up2 = Up(seen8, quarter), Up(quarter, half)
         self.last = conv(half, 2 * half)
         self.heads = nn.Conv2d(2 * half, 4 * sum(HEADS.values()), 1)
         self._start_heads()
+
+    def load_pretrained(self, state):
+        """Take the encoder's weights from a state of the whole EfficientNet-Lite0."""
+        self.encoder.load_pretrained(state)
+        self.encoder.fold_scaling()
 
     def _start_heads(self):
         """Start from "no kiln anywhere, of typical size": the focal loss diverges otherwise."""
@@ -116,9 +126,9 @@ class KilnNet(nn.Module):
 
     def forward(self, image):
         """Image N x 3 x H x W to raw maps by head name, each N x C x H x W."""
-        x2 = self.down2(with_contrast(image))
-        x3 = self.down3(x2)
-        x = self.up3(self.down4(x3), x3)
-        x = self.last(self.up2(x, x2))
-        maps = F.pixel_shuffle(self.heads(x), 2).split(list(HEADS.values()), dim=1)
+        large = F.interpolate(image, scale_factor=ZOOM, mode="bilinear", align_corners=False)
+        _, x2, x4, x8 = self.encoder(large)
+        x = self.up4(x8, self.skip4(x4))
+        x = self.up2(x, self.skip2(x2) + self.detail(with_contrast(image)))
+        maps = F.pixel_shuffle(self.heads(self.last(x)), 2).split(list(HEADS.values()), dim=1)
         return dict(zip(HEADS, maps, strict=True))

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From labels to a model: environment, figures with one district left out at a time, final
-# training, export.
+# From labels to a model: environment, first weights, figures with one district left out at a time,
+# final training, export.
 #   scripts/train/run.sh --data FOLDER --out FOLDER [--format coco|yolo|yolo-obb|dota|geojson]
 #                        [--names CLASS...] [--background FOLDER] [--model FOLDER]
 # Weights and figures stay in --out; the model goes to --model (default: --out/model). What --out
@@ -37,16 +37,16 @@ done
 [ -n "$data" ] || usage "--data FOLDER is missing: the labelled images"
 [ -n "$out" ] || usage "--out FOLDER is missing: where weights and figures go"
 
-mkdir -p "$out"
-[ -x "$out/venv/bin/python" ] || python3 -m venv "$out/venv"
-"$out/venv/bin/pip" install --quiet --requirement "$here/requirements.txt"
+"$here/environment.sh" "$out"
 python="$out/venv/bin/python"
 sets=("${labels[@]}" "${background[@]}")
 
 # Threads that wait without spinning leave the cores to whoever else works on the machine.
 export OMP_WAIT_POLICY=passive
-"$python" "$here/cross_validate.py" "${sets[@]}" --keep "$out/folds" --out "$out/figures.json"
-"$python" "$here/train.py" "${sets[@]}" --out "$out/weights.pt"
+[ -f "$out/start.pt" ] || "$python" "$here/start.py" --out "$out/start.pt"
+"$python" "$here/cross_validate.py" "${sets[@]}" --start "$out/start.pt" \
+    --keep "$out/folds" --out "$out/figures.json"
+"$python" "$here/train.py" "${sets[@]}" --start "$out/start.pt" --out "$out/weights.pt"
 "$python" "$here/screen.py" "${sets[@]}" --folds "$out/folds" --accuracy "$out/figures.json" \
     --out "$out/screen"
 "$python" "$here/export.py" "${sets[@]}" --weights "$out/weights.pt" \

@@ -19,7 +19,10 @@ from data import Tile, stretch
 from loop import Average
 from network import HEADS, KilnNet
 from predict import Detector, predict
+from start import Settings as StartSettings
+from start import first
 from synthetic import synthetic_tile
+from test_encoder import pretrained
 from train import Settings, train
 
 
@@ -130,6 +133,7 @@ def test_a_few_steps_of_training_run():
     lines = []
     net, rows = train(
         *([dot_tile(), dot_tile(False)], bare, [synthetic_tile(5)], settings),
+        start=KilnNet().state_dict(),
         log=lines.append,
     )
     assert not net.training
@@ -143,6 +147,7 @@ def test_a_training_that_was_stopped_ends_with_the_same_weights(tmp_path, monkey
     bare = np.random.default_rng(0).integers(300, 3000, (20, 3, 32, 32)).astype(np.uint16)
     settings = Settings(steps=4, kilns=2, synthetic=1, background=1, mine_every=3)
     data = [dot_tile(), dot_tile(False)], bare, [synthetic_tile(5)], settings
+    start = KilnNet().state_dict()
 
     def stop_after_third(self, net, update=Average.update):
         if self.steps == 3:
@@ -152,24 +157,46 @@ def test_a_training_that_was_stopped_ends_with_the_same_weights(tmp_path, monkey
     kept = tmp_path / "run.checkpoint"
     with monkeypatch.context() as stopped, pytest.raises(KeyboardInterrupt):
         stopped.setattr(Average, "update", stop_after_third)
-        train(*data, keep=kept)
+        train(*data, start=start, keep=kept)
     lines = []
-    resumed, rows = train(*data, log=lines.append, keep=kept)
-    whole, expected = train(*data)
+    resumed, rows = train(*data, start=start, log=lines.append, keep=kept)
+    whole, expected = train(*data, start=start)
     assert lines[0] == "goes on after step 2"
     assert [row[:1] + row[2:] for row in rows] == [row[:1] + row[2:] for row in expected]
     for one, other in zip(resumed.state_dict().values(), whole.state_dict().values(), strict=True):
         assert torch.equal(one, other)
 
 
-def test_a_checkpoint_of_other_data_is_left_alone(tmp_path, monkeypatch):
+def test_a_checkpoint_of_other_data_or_of_another_start_is_left_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "EVERY", 1)
     nothing, settings = np.zeros((0, 3, 32, 32), np.uint16), Settings(steps=1, kilns=1)
-    kept = tmp_path / "run.checkpoint"
-    train([dot_tile()], nothing, [], settings, keep=kept)
+    kept, start = tmp_path / "run.checkpoint", KilnNet().state_dict()
+    train([dot_tile()], nothing, [], settings, start=start, keep=kept)
     lines = []
-    train([dot_tile(False)], nothing, [], settings, log=lines.append, keep=kept)
+    train([dot_tile(False)], nothing, [], settings, start=start, log=lines.append, keep=kept)
+    other = {name: values + 1 for name, values in start.items()}
+    train([dot_tile(False)], nothing, [], settings, start=other, log=lines.append, keep=kept)
     assert not any("goes on" in line for line in lines)
+
+
+def test_the_start_learns_from_synthetic_scenes_on_what_photographs_taught():
+    settings = StartSettings(steps=2, crops=2)
+    net, rows = first([synthetic_tile(5)], settings, pretrained(), log=lambda _line: None)
+    assert [row[0] for row in rows] == [1, 2]
+    untrained = KilnNet()
+    untrained.load_pretrained(pretrained())
+    stems = (n.state_dict()["encoder.stem.0.weight"] for n in (net, untrained))
+    assert (next(stems) - next(stems)).abs().max() < 0.1
+
+
+def test_the_border_of_a_chip_is_like_no_data_to_the_first_layer():
+    net = KilnNet().eval()
+    net.load_pretrained(pretrained())
+    image = torch.rand(1, 3, 32, 32)
+    among = torch.nn.functional.pad(image, (4, 4, 4, 4))
+    with torch.no_grad():
+        alone, within = net.encoder.stem(image), net.encoder.stem(among)
+    assert torch.allclose(alone, within[..., 2:-2, 2:-2], atol=1e-5)
 
 
 def test_logs_come_back_as_written_and_are_drawn(tmp_path):

@@ -21,6 +21,7 @@ import loop
 import losses
 import paste
 from data import load_background
+from encoder import encoder_slower
 from network import KilnNet
 from synthetic import synthetic_tiles
 
@@ -29,13 +30,13 @@ from synthetic import synthetic_tiles
 class Settings(loop.Course):
     """How long and on what mix to train."""
 
-    steps: int = 2000
-    rate: float = 3e-3
-    kilns: int = 9
+    steps: int = 600
+    rate: float = 2e-3
+    kilns: int = 11
     """Crops of labelled tiles in a batch."""
-    synthetic: int = 4
+    synthetic: int = 1
     """Crops of synthetic scenes in a batch."""
-    background: int = 3
+    background: int = 4
     """Crops of kiln-free mosaics in a batch."""
     paste: float = 0.5
     """Share of the mosaics that get kilns pasted on."""
@@ -62,32 +63,41 @@ def draw_batch(rng, tiles, weights, mining, synthetic, settings):
     return picked
 
 
-def train(tiles, pixels, synthetic, settings, log=print, keep=None):
+def terms_of_batch(rng, net, picked):
+    """The terms of the loss (`losses.terms`) of a network on random crops of the tiles `picked`."""
+    image, targets = augment.batch(rng, picked)
+    image = image.to(loop.device(), memory_format=torch.channels_last)
+    with loop.fast():
+        maps = net(image)
+    return losses.terms(maps, targets.to(loop.device()))
+
+
+def train(tiles, pixels, synthetic, settings, *, start, log=print, keep=None):
     """Train on labelled `tiles`, kiln-free `pixels` (N x 3 x 32 x 32), `synthetic` tiles.
 
-    `pixels` and `synthetic` may be empty. Returns the averaged network and one row a step, as
-    `loop.run` says; of the terms of `losses.terms`. With a file `keep`, a training that was stopped
-    goes on.
+    `pixels` and `synthetic` may be empty; `start` are the first weights (`start.first`). Returns
+    the averaged network and one row a step, as `loop.run` says; of the terms of `losses.terms`.
+    With a file `keep`, a training that was stopped goes on.
     """
     rng = loop.seeded(settings.seed)
     net = KilnNet()
+    net.load_state_dict(start)
     mining = background.Mining(pixels, settings.mine_every, _inner_logits)
     weights = tile_weights(tiles)
 
     def terms_of(step, net, averaged):
         mining.look(step, averaged)
-        picked = draw_batch(rng, tiles, weights, mining, synthetic, settings)
-        image, targets = augment.batch(rng, picked)
-        image = image.to(loop.device(), memory_format=torch.channels_last)
-        with loop.fast():
-            maps = net(image)
-        return losses.terms(maps, targets.to(loop.device()))
+        return terms_of_batch(
+            rng, net, draw_batch(rng, tiles, weights, mining, synthetic, settings)
+        )
 
+    seen = checkpoint.of_tiles([*tiles, *synthetic]), [pixels], checkpoint.of_weights(start)
     return loop.run(
         *(net, settings, rng, terms_of),
+        groups=encoder_slower(net, settings.rate),
         beside={"mining": mining},
         keep=keep,
-        marked=checkpoint.mark(settings, checkpoint.of_tiles([*tiles, *synthetic]), [pixels]),
+        marked=checkpoint.mark(settings, *seen),
         log=log,
     )
 
@@ -110,6 +120,15 @@ def add_data_arguments(parser):
     parser.add_argument("--background", type=Path, help="folder of kiln-free tiles, if any")
 
 
+def add_recipe_arguments(parser):
+    """The arguments that say how to train, for the programs that do."""
+    parser.add_argument(
+        "--start", type=Path, required=True, help="first weights, as start.py writes them"
+    )
+    parser.add_argument("--steps", type=int, default=Settings.steps)
+    parser.add_argument("--synthetic", type=int, default=150, help="number of synthetic tiles")
+
+
 def background_of(arguments):
     """Background tiles and their folds (see `data.load_background`); none without a folder."""
     if arguments.background is None:
@@ -122,8 +141,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_data_arguments(parser)
     parser.add_argument("--out", type=Path, required=True, help="weights file to write")
-    parser.add_argument("--steps", type=int, default=Settings.steps)
-    parser.add_argument("--synthetic", type=int, default=300, help="number of synthetic tiles")
+    add_recipe_arguments(parser)
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore", category=UserWarning)
     tiles = labels.load(arguments.data, arguments.format, arguments.names)
@@ -131,7 +149,8 @@ def main():
     synthetic = synthetic_tiles(arguments.synthetic)
     settings = Settings(steps=arguments.steps)
     keep = arguments.out.with_suffix(".checkpoint")
-    net, rows = train(tiles, pixels, synthetic, settings, keep=keep)
+    start = torch.load(arguments.start, weights_only=True)
+    net, rows = train(tiles, pixels, synthetic, settings, start=start, keep=keep)
     counts = {
         "tiles": len(tiles),
         "kilns": sum(len(t.boxes) for t in tiles),

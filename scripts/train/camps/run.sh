@@ -29,12 +29,8 @@ done
 [ -n "$data" ] || usage "--data FOLDER is missing: the scenes and chips"
 [ -n "$out" ] || usage "--out FOLDER is missing: where weights and figures go"
 
-mkdir -p "$out"
-[ -x "$out/venv/bin/python" ] || python3 -m venv "$out/venv"
+"$here/../environment.sh" "$out"
 python="$out/venv/bin/python"
-"$python" -m pip install --quiet --requirement "$here/../requirements.txt"
-# Its requirements are met above, and it does not name their versions.
-"$python" -m pip install --quiet --no-deps --requirement "$here/requirements.txt"
 
 export OMP_WAIT_POLICY=passive PYTHONPATH="$here/.."
 "$python" -m camps.cross_validate --data "$data" --keep "$out/folds" --out "$out/figures.json"
