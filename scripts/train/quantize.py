@@ -1,12 +1,15 @@
 """A float32 model as an int8 one, and what that gains and costs.
 
 Static quantization (QDQ): weights per channel, activations per tensor, their ranges taken from
-real chips. What comes before the first convolution (logarithms, contrast) and after the last hidden
-one (the heads, and the weighted means over heat, where a small term that is added keeps a divisor
-off zero) stays float32: a step of eight bits is too coarse there. Weights use seven of the eight
-bits, since processors without VNNI add pairs of 8-bit products in 16 bits and would overflow.
+real chips without the outermost values, for whose sake all others would be told less finely. What
+comes before the first convolutions (logarithms, contrast, enlarging) and after the last hidden one
+(the heads, and the weighted means over heat, where a small term that is added keeps a divisor off
+zero) stays float32: a step of eight bits is too coarse there. Weights use seven of the eight bits,
+since processors without VNNI add pairs of 8-bit products in 16 bits and would overflow.
 """
 
+import contextlib
+import io
 import tempfile
 import time
 from pathlib import Path
@@ -26,15 +29,19 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 import background
 from graph import clean, write_model
+from network import SIZE_MULTIPLE
 from predict import Detector
 
 CHIPS = 64
 """Chips that the ranges of activations are taken from."""
 
+PERCENTILE = 99.999
+"""Share of an activation's values that lies within its range, in percent."""
+
 MAX_LOSS = 0.01
 """An int8 model is shipped if AP@0.3 and AP@0.5 fall by no more."""
 
-QUANTIZED = ("Conv", "Relu", "Add", "Resize")
+QUANTIZED = ("Conv", "Relu", "Clip", "Add", "Resize")
 """Kinds of operations that are done on integers."""
 
 
@@ -56,7 +63,7 @@ def calibration_chips(tiles, pixels):
         tile = tiles[i // 2 % len(tiles)]
         if len(pixels) and i % 2:
             tile = background.mosaic(rng, pixels)
-        height, width = (side // 8 * 8 for side in tile.pixels.shape[1:])
+        height, width = (side // SIZE_MULTIPLE * SIZE_MULTIPLE for side in tile.pixels.shape[1:])
         chips.append(tile.pixels[None, :, :height, :width].astype(np.float32) / 255)
     return chips
 
@@ -67,19 +74,21 @@ def quantize(source, target, chips):
         prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(source, prepared, skip_symbolic_shape=True)
         outside = _name_nodes(prepared)
-        quantize_static(
-            prepared,
-            target,
-            _Chips(chips),
-            quant_format=QuantFormat.QDQ,
-            nodes_to_exclude=outside,
-            op_types_to_quantize=list(QUANTIZED),
-            per_channel=True,
-            reduce_range=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
-        )
+        with contextlib.redirect_stdout(io.StringIO()):  # it talks
+            quantize_static(
+                prepared,
+                target,
+                _Chips(chips),
+                quant_format=QuantFormat.QDQ,
+                nodes_to_exclude=outside,
+                op_types_to_quantize=list(QUANTIZED),
+                per_channel=True,
+                reduce_range=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                calibrate_method=CalibrationMethod.Percentile,
+                extra_options={"CalibPercentile": PERCENTILE},
+            )
     clean(target)
 
 
