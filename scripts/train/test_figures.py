@@ -87,9 +87,8 @@ def facts_of(background):
     validation["red_blob_rule"] = {"pooled": validation["plain"]["pooled"]}
     training = {"tiles": 4, "kilns": 4, "ignore_regions": 0, "background_tiles": background}
     training |= {"synthetic_tiles": 3, "synthetic_kilns": 5, "steps": 2, "seconds": 3}
-    demo = {"kilns": 1}
-    for rule in figures.metrics.RULES:
-        demo |= {f"ap_{rule}": 0.5, f"recall_{rule}": 0.5, f"precision_{rule}": 0.5}
+    demo = {"kilns": 1, "at_scores": [{"score": 0.4, "recall": 0.5, "precision": 0.6}]}
+    demo |= {f"ap_{rule}": 0.5 for rule in figures.metrics.RULES}
     return {
         "name": "mine",
         "style": "oriented",
@@ -102,6 +101,10 @@ def facts_of(background):
     }
 
 
+def validation_score(facts):
+    return facts["cross_validation"]["int8"]["min_score"]
+
+
 @pytest.mark.parametrize("background", [0, 3])
 def test_the_cards_of_a_model_from_other_data(tmp_path, background):
     facts = json.loads(json.dumps(facts_of(background)))
@@ -110,7 +113,8 @@ def test_the_cards_of_a_model_from_other_data(tmp_path, background):
     assert "SentinelKilnDB" not in text
     assert "resolution x 0.67" in text
     assert "| **int8** | 2.00 x |" in text
-    assert ("No kiln-free scene" in text) == (background == 0)
+    assert ("No kiln-free ground was given" in text) == (background == 0)
+    assert f"at the default score of {validation_score(facts)}" in text
     (tmp_path / "model.onnx").write_bytes(b"")
     made = card.model_card(facts, 1234, tmp_path / "model.onnx")
     assert made["license"] == "other"
@@ -127,16 +131,55 @@ def test_the_exported_graph_says_what_the_network_says(tmp_path):
         assert [out.name for out in session.get_outputs()] == detector.names
 
 
-def test_the_score_for_rare_kilns_is_the_least_that_leaves_few_false_detections():
+def test_false_detections_are_counted_below_a_half_and_expected_above():
+    logits = np.random.default_rng(0).exponential(0.8, 4000)
+    wrong = np.concatenate([1 / (1 + np.exp(-logits)), np.full(50, 0.3)])
+    rate = figures.false_rate(wrong, 10_000)
+    assert rate(0.3) == 405
+    assert rate(0.31) == rate(0.5) == 400
+    # 5 are left of 400 where the exponential has fallen to 1 in 80.
+    level = 0.8 * np.log(80)
+    assert figures.sparse_score(rate) == pytest.approx(1 / (1 + np.exp(-level)), abs=0.015)
+    assert figures.sparse_score(figures.false_rate(wrong, 1e6)) == figures.LOW_SCORE
+    assert figures.sparse_score(figures.false_rate(np.full(1000, 0.9999), 1)) is None
+    assert figures.false_rate(np.array([0.3]), 100)(0.9) == 0
+
+
+def test_the_score_for_a_region_weighs_what_is_found_by_how_rare_kilns_are():
+    parts = [metrics.Matches(np.array([0.95, 0.9, 0.6, 0.3]), np.ones(4, bool), truths=4)]
+    assert figures.regional_score(parts, lambda _: 0) == figures.LOW_SCORE
+    # A quarter more of the kilns is worth one false detection for each, but not five.
+    assert figures.regional_score(parts, lambda s: 36 * (s < 0.5)) == figures.LOW_SCORE
+    assert figures.regional_score(parts, lambda s: 180 * (s < 0.5)) == 0.5
+    assert figures.regional_score(parts, lambda s: 1000 * (s < 0.8)) == 0.8
+
+
+def test_thresholds_say_what_is_found_and_what_is_false():
     parts = [metrics.Matches(np.array([0.95, 0.7, 0.4]), np.array([True, False, True]), truths=4)]
-    wrong = np.array([0.3, 0.52, 0.81])
-    # On 400 km2, two are few enough.
-    assert figures.sparse(wrong, 400, parts) == {
+    rows = figures.thresholds(parts, np.array([0.3, 0.52, 0.81]), 400, {0.31})
+    assert [row["score"] for row in rows] == sorted([*figures.SCORES, 0.31])
+    assert next(row for row in rows if row["score"] == 0.31) == {
         "score": 0.31,
-        "false_per_1000_km2": 5.0,
         "recall": 0.5,
         "precision": 0.667,
+        "false_per_1000_km2": 5.0,
     }
-    # On 100 km2 none is.
-    assert figures.sparse(wrong, 100, parts)["score"] == 0.82
-    assert figures.sparse(np.array([1.0]), 100, parts) is None
+    assert figures.thresholds(parts, np.zeros(0), 0, set())[0]["false_per_1000_km2"] is None
+
+
+def test_the_default_score_is_for_a_region_where_kiln_free_ground_was_given():
+    tiles = [tile(i, f"district {i % 2}") for i in range(4)]
+    nets = {f"district {i}": Detector(KilnNet().eval(), "plain") for i in range(2)}
+    made = {t.number: found(0.9) for t in tiles}
+
+    def scores(wrong, area):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(figures, "find", lambda *_: made)
+            patch.setattr(figures, "false_detections", lambda *_: (np.array(wrong), area))
+            all_of = figures.all_figures(nets, tiles, np.zeros((0, 3, 32, 32)), np.zeros(0))
+        return all_of["min_score"], all_of["balanced_score"]
+
+    default, balanced = scores([0.6] * 100, 100.0)
+    assert default > balanced
+    default, balanced = scores([], 0.0)
+    assert default == balanced
