@@ -1,8 +1,8 @@
 """Trains the screen that drops chips before the detector, and chooses its threshold.
 
 Each region in turn is held out, as in `cross_validate.py`, whose networks say which kilns the
-detector finds there; the threshold is the highest at which at most one in a hundred of these lies
-on a tile that is dropped. The screen that is written was trained on all regions.
+detector finds there; the threshold is the highest at which at most one in a hundred of these would
+be dropped if it stood alone on its chip. The screen that is written was trained on all regions.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import screen_figures
 import split
 from calibration import Calibration
 from cross_validate import load_tiles
+from encoder import pretrained_state
 from figures import find
 from graph import OPSET, TOLERANCE, clean, fuse
 from network import KilnNet
@@ -51,6 +52,7 @@ def train_one(job):
         pixels,
         synthetic_tiles(arguments.synthetic),
         Settings(steps=arguments.steps),
+        pretrained=pretrained_state(),
         log=lambda line: print(f"{region or 'all regions'}: {line}", flush=True),
         keep=kept.with_suffix(".checkpoint"),
     )
@@ -68,7 +70,7 @@ def network(result):
 
 
 def found_kilns(arguments, tiles, regions):
-    """{tile number: boxes of the kilns that the detector finds at its default score}.
+    """{tile number: boxes of the kilns that the detector finds} at its default and balanced score.
 
     By the networks of `cross_validate.py --keep`, each on the region that it never saw.
     """
@@ -80,13 +82,17 @@ def found_kilns(arguments, tiles, regions):
         detectors[region] = Detector(net, arguments.style)
     line = Calibration(figures["calibration"]["slope"], figures["calibration"]["shift"])
     found = find(detectors, tiles, line)
-    wanted = {}
-    for tile in tiles:
-        boxes, scores = found[tile.number][:2]
-        shown = scores >= figures["min_score"]
-        gaps = np.linalg.norm(tile.boxes[:, None, :2] - boxes[shown][None, :, :2], axis=2)
-        wanted[tile.number] = tile.boxes[(gaps * tile.gsd_m <= 50).any(1)]
-    return wanted
+
+    def at(least):
+        wanted = {}
+        for tile in tiles:
+            boxes, scores = found[tile.number][:2]
+            shown = boxes[scores >= least]
+            gaps = np.linalg.norm(tile.boxes[:, None, :2] - shown[None, :, :2], axis=2)
+            wanted[tile.number] = tile.boxes[(gaps * tile.gsd_m <= 50).any(1)]
+        return wanted
+
+    return at(figures["min_score"]), at(figures["balanced_score"])
 
 
 def write_onnx(net, path):
@@ -147,9 +153,9 @@ def main():
         *results, last = pool.map(train_one, jobs, chunksize=1)
     nets = {region: network(r) for region, r in zip(regions, results, strict=True)}
     if arguments.folds is None:
-        wanted = {tile.number: tile.boxes for tile in tiles}
+        wanted = fainter = {tile.number: tile.boxes for tile in tiles}
     else:
-        wanted = found_kilns(arguments, tiles, regions)
+        wanted, fainter = found_kilns(arguments, tiles, regions)
     path = arguments.out / "screen.onnx"
     write_onnx(network(last), path)
     facts = {
@@ -159,7 +165,7 @@ def main():
         "steps": arguments.steps,
         "training_seconds": round(last["seconds"]),
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        **screen_figures.measure(nets, tiles, wanted, pixels, folds),
+        **screen_figures.measure(nets, tiles, wanted, fainter, pixels, folds),
     }
     (arguments.out / "screen.json").write_text(json.dumps(facts, indent=1) + "\n")
     print(json.dumps({k: v for k, v in facts.items() if k != "curve"}))

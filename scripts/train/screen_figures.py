@@ -73,34 +73,38 @@ def background_scores(nets, pixels, folds):
     return {side: np.array(values) for side, values in scores.items()}
 
 
-def measure(nets, tiles, wanted, pixels, folds):
+def measure(nets, tiles, wanted, fainter, pixels, folds):
     """All figures of a screen.
 
     `nets` {region: network that never saw it}, in order of the folds; `wanted` {tile number:
-    boxes of the kilns that must not be lost}.
+    boxes of the kilns that must not be lost}, `fainter` those of them and more, that are lost more
+    often.
     """
     charts = {t.number: probabilities(nets[t.region], t.pixels) for t in tiles}
 
-    def of(some):
-        """The score of its tile for each kiln that must not be lost."""
-        return np.concatenate(
-            [np.full(len(wanted[t.number]), charts[t.number].max()) for t in some]
-        )
+    def alone(some, boxes):
+        """The score of each of the kilns `boxes` as if it stood alone on its tile."""
+        return np.concatenate([kiln_scores(charts[t.number], boxes[t.number]) for t in some])
 
-    everything = of(tiles)
-    alone = np.concatenate([kiln_scores(charts[t.number], wanted[t.number]) for t in tiles])
-    threshold = threshold_for(everything)
-    parts = {r: of([t for t in tiles if t.region == r]) for r in nets}
+    together = np.concatenate(
+        [np.full(len(wanted[t.number]), charts[t.number].max()) for t in tiles]
+    )
+    apart, fainter_apart = alone(tiles, wanted), alone(tiles, fainter)
+    # Kilns stand together on the labelled tiles; where one does not, it must pass by itself.
+    threshold = threshold_for(apart)
+    parts = {r: alone([t for t in tiles if t.region == r], wanted) for r in nets}
     elsewhere = {r: threshold_for(np.concatenate([parts[o] for o in nets if o != r])) for r in nets}
     chips = background_scores(nets, pixels, folds) if len(pixels) else {}
     return {
         "threshold": threshold,
-        "kilns": len(everything),
-        "kilns_lost": int((everything < threshold).sum()),
+        "kilns": len(apart),
+        "kilns_lost": int((together < threshold).sum()),
         "kilns_lost_by_thresholds_of_other_districts": sum(
             int((parts[r] < elsewhere[r]).sum()) for r in nets
         ),
-        "kilns_lost_if_each_stood_alone": int((alone < threshold).sum()),
+        "kilns_lost_if_each_stood_alone": int((apart < threshold).sum()),
+        "fainter_kilns": len(fainter_apart),
+        "fainter_kilns_lost_if_each_stood_alone": int((fainter_apart < threshold).sum()),
         "districts": {
             r: {"kilns": len(parts[r]), "lost": int((parts[r] < threshold).sum())} for r in nets
         },
@@ -111,8 +115,8 @@ def measure(nets, tiles, wanted, pixels, folds):
         "curve": [
             {
                 "threshold": t,
-                "kilns_kept": _share(everything, t),
-                "kept_if_alone": _share(alone, t),
+                "kilns_kept": _share(together, t),
+                "kept_if_alone": _share(apart, t),
                 **{f"chips_of_{side}_pass": _share(v, t) for side, v in chips.items()},
             }
             for t in CURVE

@@ -1,4 +1,4 @@
-"""The screen network: tiny, fully convolutional, on pixels averaged by `FACTOR`.
+"""The screen network: small, fully convolutional, on pixels averaged by `FACTOR`.
 
 It says for each cell of `CELL` pixels of the detector how likely the centre of a kiln lies in it.
 The scanner keeps the highest of a chip, and shows the detector only chips where that is high
@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from network import conv, with_contrast
+from encoder import CHANNELS, Encoder
+from network import ZOOM, Up, conv, with_contrast
 
 FACTOR = 2
 """Pixels of the detector a side that are averaged into one of the screen: 20 m."""
@@ -21,6 +22,9 @@ CELL = 4
 SIZE_MULTIPLE = 4
 """Height and width of the input must be multiples of this; in pixels of the detector, 8."""
 
+CONTRAST_CELL = 4
+"""Cells of `with_contrast`, so that they are of 80 m, as the detector's."""
+
 
 def averaged(image):
     """N x 3 x H x W averaged by `FACTOR` without what is no data (0 in all bands)."""
@@ -30,28 +34,35 @@ def averaged(image):
 
 
 class ScreenNet(nn.Module):
-    """Maps N x 3 x H x W (0..1, averaged) to logits N x 1 x H/2 x W/2."""
+    """Maps N x 3 x H x W (0..1, averaged) to logits N x 1 x H/2 x W/2.
 
-    def __init__(self, widths=(12, 24, 24)):
+    Like the detector (`network.KilnNet`), with fewer stages of the same encoder.
+    """
+
+    def __init__(self, width=32):
         super().__init__()
-        first, second, wide = widths
-        self.near = nn.Sequential(
-            conv(9, first), conv(first, second, stride=2), conv(second, second)
-        )
-        self.far = nn.Sequential(conv(second, wide, stride=2), conv(wide, wide))
-        self.back = conv(wide, second, kernel=1)
-        self.mix = conv(second, second)
-        self.last = nn.Conv2d(second, 1, 1)
+        _, seen2, seen4 = CHANNELS[:3]
+        self.encoder = Encoder(stages=3)
+        self.detail = conv(9, width, stride=2, kernel=5)
+        self.skip2 = conv(seen2, width, kernel=1)
+        self.up2 = Up(seen4, width)
+        self.last = nn.Conv2d(width, 1, 1)
         with torch.no_grad():
             # From "no kiln anywhere": the focal loss diverges otherwise.
             self.last.weight.mul_(0.1)
             self.last.bias.fill_(-4.0)
 
+    def load_pretrained(self, state):
+        """Take the encoder's weights from a state of the whole EfficientNet-Lite0."""
+        self.encoder.load_pretrained(state)
+        self.encoder.fold_scaling()
+
     def forward(self, image):
         """Averaged image to logits."""
-        near = self.near(with_contrast(image, SIZE_MULTIPLE))
-        far = F.interpolate(self.back(self.far(near)), scale_factor=2.0, mode="nearest")
-        return self.last(self.mix(near + far))
+        large = F.interpolate(image, scale_factor=ZOOM, mode="bilinear", align_corners=False)
+        _, x2, x4 = self.encoder(large)
+        detail = self.detail(with_contrast(image, CONTRAST_CELL))
+        return self.last(self.up2(x4, self.skip2(x2) + detail))
 
 
 class Screen(nn.Module):

@@ -10,6 +10,7 @@ import background
 import checkpoint
 import loop
 import losses
+from encoder import encoder_slower
 from screen_net import CELL, ScreenNet, averaged
 from train import draw_batch, tile_weights
 
@@ -18,8 +19,8 @@ from train import draw_batch, tile_weights
 class Settings(loop.Course):
     """How long and on what mix to train."""
 
-    steps: int = 1200
-    rate: float = 6e-3
+    steps: int = 800
+    rate: float = 2e-3
     average: float = 0.995
     kilns: int = 8
     """Crops of labelled tiles in a batch."""
@@ -44,14 +45,16 @@ def target(targets):
     return heat, torch.maximum(known, heat.eq(1).float())
 
 
-def train(tiles, pixels, synthetic, settings, log=print, keep=None):
+def train(tiles, pixels, synthetic, settings, *, pretrained, log=print, keep=None):
     """Train on labelled `tiles`, kiln-free `pixels` (N x 3 x 32 x 32), `synthetic` tiles.
 
-    `pixels` and `synthetic` may be empty. Returns the averaged network and one row a step, as
-    `loop.run` says. With a file `keep`, a training that was stopped goes on.
+    `pixels` and `synthetic` may be empty; `pretrained` is the state of EfficientNet-Lite0 that the
+    encoder starts from. Returns the averaged network and one row a step, as `loop.run` says. With a
+    file `keep`, a training that was stopped goes on.
     """
     rng = loop.seeded(settings.seed)
     net = ScreenNet()
+    net.load_pretrained(pretrained)
     mining = background.Mining(pixels, settings.mine_every, lambda net, i: net(averaged(i)))
     weights = tile_weights(tiles)
 
@@ -64,6 +67,7 @@ def train(tiles, pixels, synthetic, settings, log=print, keep=None):
 
     return loop.run(
         *(net, settings, rng, terms_of),
+        groups=encoder_slower(net, settings.rate),
         beside={"mining": mining},
         keep=keep,
         marked=checkpoint.mark(settings, checkpoint.of_tiles([*tiles, *synthetic]), [pixels]),
