@@ -15,7 +15,7 @@ import torch.nn.functional as F
 import checkpoint
 import curves
 import loop
-from camps import augment
+from camps import augment, drawn
 from camps.data import CLASSES, load_chips, load_scenes, training_list_hash
 from camps.network import CampNet
 from encoder import pretrained_state
@@ -42,6 +42,8 @@ class Settings(loop.Course):
     """Crops of any scenes in a batch."""
     mosaics: int = 5
     """Mosaics of chips in a batch."""
+    drawn: int = 0
+    """Crops with a drawn camp in a batch (`variants.md` says why none)."""
     park_weight: float = 1.0
     park_kept: float = 0.8
     """Of the cells of a camp-like chip, this share teaches: those that fit best."""
@@ -84,6 +86,8 @@ def draw_crops(rng, scenes, edges, chips, settings, gsd):
         crops.append(augment.scene_crop(rng, scenes[i], gsd))
     for _ in range(settings.mosaics):
         crops.append(augment.mosaic(rng, chips, scenes, gsd))
+    for _ in range(settings.drawn):
+        crops.append(drawn.camp_crop(rng, chips["agricultural"], gsd))
     return crops
 
 
