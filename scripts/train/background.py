@@ -53,7 +53,8 @@ class Mining:
     def _hardness(self, net, batch=64):
         """The best score on each tile, N.
 
-        Tiles lie among no data, stretched over all of them, as a validation meets them.
+        Tiles lie among no data, as a validation meets them; each band is stretched by itself over
+        all of them, in which `mosaic` varies.
         """
         flat = self.pixels.transpose(1, 0, 2, 3).reshape(3, -1)
         low, high = np.percentile(flat, STRETCH_PERCENTILES, axis=1)

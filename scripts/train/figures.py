@@ -7,7 +7,7 @@ import data
 import metrics
 from boxes import oriented_iou
 from predict import predict
-from robustness import CHANGES, STRETCH_PERCENTILES
+from robustness import CHANGES, as_a_scene
 
 LOW_SCORE = 0.05
 """Recall is also given at this score: what a person could still be shown."""
@@ -34,11 +34,9 @@ def background_chips(pixels):
 
     That is how the scanner meets them: the tiles are strewn over a large empty raster.
     """
-    band_values = pixels.transpose(1, 0, 2, 3).reshape(3, -1)
-    low, high = np.percentile(band_values, STRETCH_PERCENTILES, axis=1)
-    for tile in pixels:
+    for tile in as_a_scene(pixels.transpose(1, 0, 2, 3)).transpose(1, 0, 2, 3):
         chip = np.zeros((3, 64, 64), np.uint8)
-        chip[:, 16:48, 16:48] = data.stretch(tile, low, high)
+        chip[:, 16:48, 16:48] = tile
         yield chip
 
 

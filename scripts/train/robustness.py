@@ -22,10 +22,13 @@ HAZE_DN = 205
 """Brightness of haze, of 255."""
 
 
-def restretched(pixels):
-    """A labelled tile 3 x H x W stretched anew, as if it were a scene of its own."""
-    low, high = np.percentile(pixels.reshape(3, -1), STRETCH_PERCENTILES, axis=1)
-    return stretch(pixels, low, high)
+def as_a_scene(pixels):
+    """Tiles of one scene, 3 x ..., stretched to 8 bits as the scanner does.
+
+    One range for all bands, so that colours keep their relation; no data count for nothing.
+    """
+    ends = np.percentile(pixels[:, pixels.any(0)], STRETCH_PERCENTILES)
+    return stretch(pixels, *(np.repeat(end, 3) for end in ends))
 
 
 def as_reflectance(pixels):
@@ -102,7 +105,7 @@ CHANGES = {
     "resolution x 1.5 (6.7 m)": lambda tile: resampled(tile, zoom=1.5),
     "haze, 15 %": recoloured(hazy, 0.15),
     "haze, 30 %": recoloured(hazy, 0.3),
-    "stretched anew (8 bits)": recoloured(restretched),
+    "stretched anew (8 bits)": recoloured(as_a_scene),
     "levels of reflectance": recoloured(as_reflectance),
 }
 """By name: a function from `Tile` to the changed `Tile`."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 import data
-from robustness import STRETCH_PERCENTILES
+from robustness import as_a_scene
 from screen_net import CELL, probabilities
 
 NEAR = 3
@@ -60,9 +60,7 @@ def background_scores(nets, pixels, folds):
 
     The network of the n-th region answers for fold n, as in `figures.false_detections`.
     """
-    flat = pixels.transpose(1, 0, 2, 3)
-    low, high = np.percentile(flat.reshape(3, -1), STRETCH_PERCENTILES, axis=1)
-    seen = data.stretch(flat, low, high).transpose(1, 0, 2, 3)
+    seen = as_a_scene(pixels.transpose(1, 0, 2, 3)).transpose(1, 0, 2, 3)
     rng = np.random.default_rng(0)
     scores = {side: [] for side in CHIPS_PX}
     for fold, net in enumerate(nets.values()):

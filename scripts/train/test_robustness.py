@@ -8,7 +8,7 @@ pytest.importorskip("rasterio")
 
 from boxes import envelopes
 from data import Tile
-from robustness import CHANGES, as_reflectance, brighter, hazy
+from robustness import CHANGES, as_a_scene, as_reflectance, brighter, hazy
 
 
 def dot_tile():
@@ -34,6 +34,17 @@ def test_labels_follow_the_pixels(name):
     assert (light > light.max() / 2).sum() == pytest.approx((x1 - x0) * (y1 - y0), rel=0.25)
     assert len(changed.ignore) == 1
     assert changed.pixels.dtype == np.uint8
+
+
+def test_a_scene_has_one_range_for_all_bands():
+    rng = np.random.default_rng(0)
+    pixels = np.stack([rng.integers(low, low + 1000, 4096) for low in (400, 1400, 2400)])
+    pixels[:, :2000] = 0
+    made = as_a_scene(pixels.astype(np.uint16))
+    assert (made[:, :2000] == 0).all()
+    # Three thousand levels over the range: a third of it for each band, side by side.
+    middles = np.median(made[:, 2000:], axis=1)
+    assert middles == pytest.approx([255 / 6, 255 / 2, 255 * 5 / 6], abs=4)
 
 
 def test_no_data_stays_so():
