@@ -89,9 +89,7 @@ def main():
     print(f"PyTorch and ONNX Runtime differ by at most {worst:.1e}")
     if worst >= TOLERANCE:
         raise SystemExit(f"they may differ by at most {TOLERANCE:.0e}: not a faithful export")
-    is_small = arguments.style == STYLES[0] and quantize.is_good(
-        accuracy[STYLES[0]], accuracy["int8"]
-    )
+    is_small = quantize.is_shipped(accuracy, arguments.style)
     if is_small:
         tiles = labels.load(arguments.data, arguments.format, arguments.names)
         chips = quantize.calibration_chips(tiles, background_of(arguments)[0])

@@ -30,7 +30,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 import background
 from graph import clean, write_model
 from network import SIZE_MULTIPLE
-from predict import Detector
+from predict import STYLES, Detector
 
 CHIPS = 64
 """Chips that the ranges of activations are taken from."""
@@ -161,3 +161,8 @@ def is_good(whole, small):
         for name in ("ap_iou_30", "ap_iou_50")
     )
     return max(falls) <= MAX_LOSS
+
+
+def is_shipped(accuracy, style):
+    """Whether the int8 networks ship, by the figures of `cross_validate.py` and the kind of box."""
+    return style == STYLES[0] and is_good(accuracy[style], accuracy["int8"])

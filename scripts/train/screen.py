@@ -78,8 +78,7 @@ def found_kilns(arguments, tiles, regions):
     """
     accuracy = json.loads(arguments.accuracy.read_text())
     figures = accuracy[arguments.style]
-    is_small = arguments.style == STYLES[0] and quantize.is_good(figures, accuracy["int8"])
-    shipped = accuracy["int8"] if is_small else figures
+    shipped = accuracy["int8"] if quantize.is_shipped(accuracy, arguments.style) else figures
     detectors = {}
     for fold, region in enumerate(regions):
         net = KilnNet().eval()

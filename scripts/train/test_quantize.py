@@ -69,3 +69,6 @@ def test_what_loses_too_much_is_not_shipped(fall, good):
         return {"pooled": {"ap_iou_30": {"value": 0.8}, "ap_iou_50": {"value": at_50}}}
 
     assert quantize.is_good(pooled(0.7), pooled(0.7 - fall + 1e-9)) == good
+    accuracy = {"oriented": pooled(0.7), "plain": pooled(0.7), "int8": pooled(0.7 - fall + 1e-9)}
+    assert quantize.is_shipped(accuracy, "oriented") == good
+    assert not quantize.is_shipped(accuracy, "plain")

@@ -120,10 +120,17 @@ def add_data_arguments(parser):
     parser.add_argument("--background", type=Path, help="folder of kiln-free tiles, if any")
 
 
+def _first_weights(text):
+    path = Path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"there is no {text}: `start.py --out {text}` writes it")
+    return path
+
+
 def add_recipe_arguments(parser):
     """The arguments that say how to train, for the programs that do."""
     parser.add_argument(
-        "--start", type=Path, required=True, help="first weights, as start.py writes them"
+        "--start", type=_first_weights, required=True, help="first weights, as start.py writes them"
     )
     parser.add_argument("--steps", type=int, default=Settings.steps)
     parser.add_argument("--synthetic", type=int, default=150, help="number of synthetic tiles")
