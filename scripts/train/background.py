@@ -6,10 +6,14 @@ import torch.nn.functional as F
 
 from data import Tile, stretch
 from loop import device, fast
-from robustness import STRETCH_PERCENTILES
+from robustness import as_a_scene
 
 MARGIN = 8
 """Pixels of no data round a kiln-free tile that `Mining` looks at."""
+
+ONE_RANGE = 0.67
+"""Share of the mosaics whose bands are stretched over one range, as the scanner does. The rest are
+stretched band by band, since scenes also come stretched by others."""
 
 
 def mosaic(rng, pixels, chance=None):
@@ -26,10 +30,19 @@ def mosaic(rng, pixels, chance=None):
     # A scene is stretched over all of it, so a stretch over other tiles must be fine, too.
     wider = pixels[rng.integers(len(pixels), size=30)].transpose(1, 0, 2, 3).reshape(3, -1)
     flat = wider if rng.random() < 0.5 else whole[:, whole.any(0)]
-    low = np.percentile(flat, rng.uniform(0, 1), axis=1)
-    high = np.percentile(flat, rng.uniform(98, 100), axis=1)
     nothing = np.zeros((0, 5)), np.zeros((0, 4))
-    return Tile(stretch(whole, low, high), *nothing, oriented=True, region="background")
+    return Tile(stretch(whole, *_ends(rng, flat)), *nothing, oriented=True, region="background")
+
+
+def _ends(rng, pixels):
+    """Values 3 x ... to stretch between: low and high end of each band."""
+    if rng.random() < ONE_RANGE:
+        low = np.percentile(pixels, rng.uniform(0, 1))
+        # Of three bands together, the brightest holds most of the uppermost values.
+        high = np.percentile(pixels, rng.uniform(99, 100))
+        return np.repeat(low, 3), np.repeat(high, 3)
+    low = np.percentile(pixels, rng.uniform(0, 1), axis=1)
+    return low, np.percentile(pixels, rng.uniform(98, 100), axis=1)
 
 
 class Mining:
@@ -53,16 +66,13 @@ class Mining:
     def _hardness(self, net, batch=64):
         """The best score on each tile, N.
 
-        Tiles lie among no data, as a validation meets them; each band is stretched by itself over
-        all of them, in which `mosaic` varies.
+        Tiles lie among no data and are stretched over all of them, as a validation meets them.
         """
-        flat = self.pixels.transpose(1, 0, 2, 3).reshape(3, -1)
-        low, high = np.percentile(flat, STRETCH_PERCENTILES, axis=1)
+        seen = as_a_scene(self.pixels.transpose(1, 0, 2, 3)).transpose(1, 0, 2, 3)
         best = []
-        for start in range(0, len(self.pixels), batch):
-            some = self.pixels[start : start + batch].transpose(1, 0, 2, 3)
-            some = stretch(some, low, high).transpose(1, 0, 2, 3)
-            image = F.pad(torch.from_numpy(some.astype(np.float32) / 255), (MARGIN,) * 4)
+        for start in range(0, len(seen), batch):
+            some = torch.from_numpy(seen[start : start + batch].astype(np.float32) / 255)
+            image = F.pad(some, (MARGIN,) * 4)
             image = image.to(device(), memory_format=torch.channels_last)
             with fast():
                 heat = self.logits_of(net, image).float().sigmoid()

@@ -125,6 +125,19 @@ def test_stretch_keeps_no_data():
     assert made[0, 0, 2:].tolist() == [127, 255]
 
 
+def test_mosaics_are_stretched_over_one_range_or_band_by_band():
+    # The third band is twice as bright: one range for all keeps that, a range of each does not.
+    grey = np.random.default_rng(0).integers(300, 3000, (20, 1, 32, 32))
+    bare = np.concatenate([grey, grey, 2 * grey], axis=1).astype(np.uint16)
+    rng = np.random.default_rng(1)
+    kept = []
+    for _ in range(40):
+        pixels = background.mosaic(rng, bare).pixels
+        seen = pixels[:, pixels.any(0)].mean(1)
+        kept.append(seen[2] > 1.5 * seen[0])
+    assert 0.4 < np.mean(kept) < 0.9
+
+
 def test_a_few_steps_of_training_run():
     bare = np.random.default_rng(0).integers(300, 3000, (20, 3, 32, 32)).astype(np.uint16)
     mosaic = background.mosaic(np.random.default_rng(0), bare)
