@@ -78,3 +78,14 @@ def reliability(scores, hits, bins=10):
         curve.append((int(own.sum()), float(scores[own].mean()), float(hits[own].mean())))
     gaps = sum(count * abs(score - share) for count, score, share in curve)
     return curve, gaps / max(len(scores), 1)
+
+
+def error_by_chance(scores, draws=1000):
+    """The expected calibration error of scores that mean just what they say.
+
+    The mean over outcomes drawn with the probabilities `scores`: what remains of the error with so
+    many detections, however good the calibration is.
+    """
+    rng = np.random.default_rng(0)
+    scores = np.asarray(scores, float)
+    return np.mean([reliability(scores, rng.random(len(scores)) < scores)[1] for _ in range(draws)])

@@ -118,6 +118,7 @@ def main():
     figures["int8"], figures["milliseconds"] = int8_figures(
         nets, arguments.buffer, tiles, pixels, folds
     )
+    figures["vnni"] = quantize.has_vnni()
     print("int8", json.dumps(figures["int8"]["pooled"]), figures["milliseconds"])
     blobs = {tile.number: red_blobs(tile.pixels) for tile in tiles}
     figures["red_blob_rule"] = {

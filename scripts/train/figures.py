@@ -14,10 +14,13 @@ LOW_SCORE = 0.05
 
 DENSITY = 35.7
 """Kilns on 1,000 km2 of the South Asian brick belt: 55,387 on 1,551,997 km2 (Boyd et al. 2018,
-ISPRS Journal of Photogrammetry and Remote Sensing 142). The default score is the best there."""
+ISPRS Journal of Photogrammetry and Remote Sensing 142)."""
 
 SPARSE = 5.0
-"""False detections per 1,000 km2 that are few where kilns are rarer."""
+"""False detections per 1,000 km2 that are few enough to show without being asked."""
+
+MOST = 0.5
+"""Share of the kilns that the default score keeps at least."""
 
 SCORES = (LOW_SCORE, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """Scores at which `thresholds` says what is found and what is false, beside the default."""
@@ -115,6 +118,7 @@ def calibrate(tiles, found):
         "slope": round(shipped.slope, 4),
         "shift": round(shipped.shift, 4),
         "expected_error": round(error, 3),
+        "expected_error_by_chance": round(calibration.error_by_chance(corrected[shown]), 3),
         "expected_error_raw": round(calibration.reliability(raw[shown], hits[shown])[1], 3),
         "detections": int(shown.sum()),
         "curve": [[n, round(score, 3), round(share, 3)] for n, score, share in curve],
@@ -237,6 +241,18 @@ def regional_score(parts, rate):
     return float(max(GRID, key=f2))
 
 
+def default_score(parts, rate):
+    """The score from which on detections are shown unless another is asked for.
+
+    `sparse_score`, so that a map of a region is not mostly false, if that keeps `MOST` kilns of
+    `parts`; else `regional_score`.
+    """
+    few = sparse_score(rate)
+    if few is not None and metrics.at_score(parts, few)[0] >= MOST:
+        return few
+    return regional_score(parts, rate)
+
+
 def thresholds(parts, scores, area, chosen):
     """What is found and what is false from each of `SCORES` and the `chosen` scores on: a table.
 
@@ -261,8 +277,8 @@ def thresholds(parts, scores, area, chosen):
 def all_figures(detectors, tiles, pixels, folds):
     """All figures of `detectors` {region: a `predict.Detector`, say}, in order of the folds.
 
-    The default score is the best for a region (`regional_score`): on tiles that were chosen for
-    their kilns, a lower one is. Where no kiln-free ground was given, that one must do.
+    The default score is one for a region (`default_score`): on tiles that were chosen for their
+    kilns, a lower one is best. Where no kiln-free ground was given, that one must do.
     """
     line, calibrated = calibrate(tiles, find(detectors, tiles))
     found = find(detectors, tiles, line)
@@ -270,14 +286,16 @@ def all_figures(detectors, tiles, pixels, folds):
     balanced = metrics.default_score(parts)
     scores, area = false_detections(detectors, line, pixels, folds)
     rate = false_rate(scores, area) if area else None
-    least = regional_score(parts, rate) if area else balanced
+    least = default_score(parts, rate) if area else balanced
+    regional = regional_score(parts, rate) if area else None
     rare = sparse_score(rate) if area else None
     pooled, _ = judge(tiles, found, least)
     figures = {
         "min_score": least,
         "balanced_score": balanced,
+        "regional_score": regional,
         "sparse_score": rare,
-        "thresholds": thresholds(parts, scores, area, {balanced, least, rare} - {None}),
+        "thresholds": thresholds(parts, scores, area, {balanced, least, regional, rare} - {None}),
         "pooled": pooled,
         "groups": {name: judge(some, found, least)[0] for name, some in groups(tiles).items()},
         "calibration": calibrated,

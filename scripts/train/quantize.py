@@ -154,6 +154,14 @@ def milliseconds(detectors, side=256, rounds=30):
     return [round(float(np.median(taken)), 2) for taken in times]
 
 
+def has_vnni():
+    """Whether the processor has instructions for the products that int8 needs, as Linux tells."""
+    try:
+        return "vnni" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+
+
 def is_good(whole, small):
     """Whether the int8 figures (`figures.all_figures`) are as good as the float32 ones."""
     falls = (

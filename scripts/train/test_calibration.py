@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from calibration import Calibration, fit, logit, reliability
+from calibration import Calibration, error_by_chance, fit, logit, reliability
 
 
 def drawn(slope, shift, count=20_000):
@@ -54,6 +54,14 @@ def test_the_curve_of_the_card_is_the_line(line):
 
 def test_logit_of_certainty_is_finite():
     assert np.isfinite(logit([0.0, 1.0])).all()
+
+
+def test_chance_alone_leaves_an_error_that_more_detections_shrink():
+    # Half of n are right, but for a deviation of sqrt(n) / 2 on average times sqrt(2 / pi).
+    few, many = (error_by_chance(np.full(n, 0.5)) for n in (25, 2500))
+    assert few == pytest.approx(0.5 * np.sqrt(2 / np.pi / 25), rel=0.1)
+    assert many == pytest.approx(few / 10, rel=0.1)
+    assert error_by_chance([1.0, 0.0]) == 0
 
 
 def test_reliability_by_hand():
