@@ -48,8 +48,9 @@ def trained_on(facts):
   with {counts[1]} kilns and {counts[2]} ignore regions. 38 kilns (2 tiles) carry the source's
   oriented boxes and types; 71 (40 tiles) were drawn by one person in a single pass, axis-aligned,
   to 1-2 pixels, without types, and **some kilns are missing** from them.
-- {training["background_tiles"]:,} kiln-free tiles of 320 m round one South American city. Half of
-  the mosaics made of them get labelled kilns pasted on; tiles that score high are shown more often.
+- {training["background_tiles"]:,} kiln-free tiles of 320 m round one South American city. A quarter
+  of the mosaics made of them get labelled kilns pasted on; tiles that score high are shown more
+  often.
 {drawn}"""
 
 
@@ -64,8 +65,9 @@ def remarks(facts):
         "The recipe was settled after looking at two to all six of the districts (variants below), "
         'and the synthetic scenes were tuned by eye on tiles of all districts: "never seen" holds '
         "for the weights, not for their makers, and the figures are optimistic, most of all those "
-        "of IN-*. One seed was trained throughout; with another, IN-UP and manikganj together had "
-        "AP@0.3 0.88 and AP@0.5 0.77 in float32, with this one 0.93 and 0.86.",
+        "of IN-*. One seed was trained throughout; with another, the recipe of 1.2.0 had AP@0.3 "
+        "0.88 and AP@0.5 0.77 on IN-UP and manikganj together (float32), with this one 0.93 and "
+        "0.86.",
     ]
 
 
@@ -80,14 +82,14 @@ The 24 highest-scoring false detections and the 24 kilns of the lowest score wer
 judged by the network that did not see its district. (The pictures are third-party imagery and are
 not part of this repository.)
 
-- *False*: the highest, and two or three more, are what looks like a kiln without a box, or one cut
-  by the edge of a tile; pale plots, yards and fallow beside fields, rivers and villages; single
-  bright roofs; a second box on the yard beside a kiln; faint patches in very dark pictures, where
-  contrast with the surroundings makes much of little. On kiln-free ground: sports grounds of
-  orange clay, tiled roofs, bare soil.
-- *Missed, or scored low*: most are in IN-UP, whose pale kilns in pale yards stand wall to wall, so
-  that no ground of another colour surrounds them; kilns cut by the edge of a tile down to a strip;
-  one as dark as the soil round it (IN-Bihar).
+- *False*: the highest, and three or four more, are what looks like a kiln without a box, or one
+  cut by the edge of a tile; bright roofs and pale plots beside fields and villages; yards beside
+  kilns; a faint patch in a very dark picture, where contrast with the surroundings makes much of
+  little. On kiln-free ground: a sports ground of red clay (the highest), a bright heap or roof on
+  pale ground, tiled roofs, bare red soil, most of it cut by the edge of its tile.
+- *Missed, or scored low*: two in three are in IN-UP, whose pale kilns in pale yards stand wall to
+  wall, so that no ground of another colour surrounds them; the others are mostly cut by the edge
+  of a tile down to a strip.
 """
 
 

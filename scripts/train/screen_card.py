@@ -28,10 +28,14 @@ def take(folder, out):
 def is_good(screen):
     """Whether a screen saves enough and loses little enough, by its figures."""
     lost = screen["kilns_lost_if_each_stood_alone"] / max(screen["kilns"], 1)
-    largest = max(screen["kiln_free_chips"], key=int, default=None)
-    if largest is None:
+    if not screen["kiln_free_chips"]:
         return False
-    return lost <= MOST_LOST and screen["kiln_free_chips"][largest]["passed"] <= MOST_PASSED
+    return lost <= MOST_LOST and passed(screen) <= MOST_PASSED
+
+
+def passed(screen):
+    """Share of kiln-free chips that pass, of the largest size that was measured: a scan's."""
+    return screen["kiln_free_chips"][max(screen["kiln_free_chips"], key=int)]["passed"]
 
 
 def keys(screen):

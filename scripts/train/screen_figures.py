@@ -97,6 +97,7 @@ def measure(nets, tiles, wanted, fainter, pixels, folds):
         "threshold": threshold,
         "kilns": len(apart),
         "kilns_lost": int((together < threshold).sum()),
+        "tiles_dropped": sum(int(chart.max() < threshold) for chart in charts.values()),
         "kilns_lost_by_thresholds_of_other_districts": sum(
             int((parts[r] < elsewhere[r]).sum()) for r in nets
         ),

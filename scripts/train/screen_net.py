@@ -1,8 +1,8 @@
-"""The screen network: small, fully convolutional, on pixels averaged by `FACTOR`.
+"""The screen network: small, fully convolutional, on a quarter of the detector's pixels.
 
-It says for each cell of `CELL` pixels of the detector how likely the centre of a kiln lies in it.
-The scanner keeps the highest of a chip, and shows the detector only chips where that is high
-enough; so it has to be cheap, and to miss nothing.
+It sees the picture as it is, the detector at twice its size. It says for each cell of `CELL` pixels
+how likely the centre of a kiln lies in it. The scanner keeps the highest of a chip, and shows the
+detector only chips where that is high enough; so it has to be cheap, and to miss nothing.
 """
 
 import numpy as np
@@ -10,43 +10,41 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from encoder import CHANNELS, Encoder
-from network import ZOOM, Up, conv, with_contrast
+from encoder import CHANNELS, SIZE_MULTIPLE, Encoder
+from network import Up, conv, with_contrast
 
-FACTOR = 2
-"""Pixels of the detector a side that are averaged into one of the screen: 20 m."""
+FACTOR = 1
+"""Pixels of the detector a side that are averaged into one of the screen."""
 
 CELL = 4
-"""Side of a cell of the output in pixels of the detector."""
+"""Side of a cell of the output in pixels."""
 
-SIZE_MULTIPLE = 4
-"""Height and width of the input must be multiples of this; in pixels of the detector, 8."""
-
-CONTRAST_CELL = 4
-"""Cells of `with_contrast`, so that they are of 80 m, as the detector's."""
+DETAIL = 2
+"""Pixels a side that are averaged before contrast is taken, which is of broad things."""
 
 
 def averaged(image):
-    """N x 3 x H x W averaged by `FACTOR` without what is no data (0 in all bands)."""
+    """N x 3 x H x W averaged by `DETAIL` without what is no data (0 in all bands)."""
     seen = (image.amax(1, keepdim=True) > 0).to(image.dtype)
-    share = F.avg_pool2d(seen, FACTOR)
-    return F.avg_pool2d(image * seen, FACTOR) / share.clamp(min=1e-6)
+    share = F.avg_pool2d(seen, DETAIL)
+    return F.avg_pool2d(image * seen, DETAIL) / share.clamp(min=1e-6)
 
 
 class ScreenNet(nn.Module):
-    """Maps N x 3 x H x W (0..1, averaged) to logits N x 1 x H/2 x W/2.
+    """Maps N x 3 x H x W (0..1; H and W multiples of `SIZE_MULTIPLE`) to logits N x 1 x H/4 x W/4.
 
-    Like the detector (`network.KilnNet`), with fewer stages of the same encoder.
+    Like the detector (`network.KilnNet`), on a quarter of the pixels.
     """
 
-    def __init__(self, width=32):
+    def __init__(self, widths=(32, 48)):
         super().__init__()
-        _, seen2, seen4 = CHANNELS[:3]
-        self.encoder = Encoder(stages=3)
-        self.detail = conv(9, width, stride=2, kernel=5)
-        self.skip2 = conv(seen2, width, kernel=1)
-        self.up2 = Up(seen4, width)
-        self.last = nn.Conv2d(width, 1, 1)
+        quarter, eighth = widths
+        _, seen4, seen8, seen16 = CHANNELS
+        self.encoder = Encoder()
+        self.detail = conv(9, quarter, stride=2, kernel=5)
+        self.skip8, self.skip4 = conv(seen8, eighth, kernel=1), conv(seen4, quarter, kernel=1)
+        self.up8, self.up4 = Up(seen16, eighth), Up(eighth, quarter)
+        self.last = nn.Conv2d(quarter, 1, 1)
         with torch.no_grad():
             # From "no kiln anywhere": the focal loss diverges otherwise.
             self.last.weight.mul_(0.1)
@@ -58,30 +56,28 @@ class ScreenNet(nn.Module):
         self.encoder.fold_scaling()
 
     def forward(self, image):
-        """Averaged image to logits."""
-        large = F.interpolate(image, scale_factor=ZOOM, mode="bilinear", align_corners=False)
-        _, x2, x4 = self.encoder(large)
-        detail = self.detail(with_contrast(image, CONTRAST_CELL))
-        return self.last(self.up2(x4, self.skip2(x2) + detail))
+        """Image to logits."""
+        _, x4, x8, x16 = self.encoder(image)
+        detail = self.detail(with_contrast(averaged(image), 8 // DETAIL))
+        x = self.up8(x16, self.skip8(x8))
+        return self.last(self.up4(x, self.skip4(x4) + detail))
 
 
 class Screen(nn.Module):
-    """The network as it is exported: probabilities."""
+    """The network as it is exported: probabilities, for sides that it fills up to its multiple."""
 
     def __init__(self, net):
         super().__init__()
         self.net = net
 
     def forward(self, image):
-        """Averaged image to probabilities N x 1 x H/2 x W/2."""
+        """Image to probabilities N x 1 x H/4 x W/4, with H and W rounded up to the multiple."""
+        height, width = image.shape[2:]
+        image = F.pad(image, (0, -width % SIZE_MULTIPLE, 0, -height % SIZE_MULTIPLE))
         return self.net(image).sigmoid()
 
 
 @torch.no_grad()
 def probabilities(net, pixels):
     """Map of probabilities, one a cell, of 3 x H x W uint8 of any size."""
-    height, width = pixels.shape[1:]
-    multiple = FACTOR * SIZE_MULTIPLE
-    padding = (0, -width % multiple, 0, -height % multiple)
-    image = F.pad(torch.from_numpy(pixels.astype(np.float32))[None] / 255, padding)
-    return Screen(net)(averaged(image))[0, 0].numpy()
+    return Screen(net)(torch.from_numpy(pixels.astype(np.float32))[None] / 255)[0, 0].numpy()

@@ -11,7 +11,7 @@ import checkpoint
 import loop
 import losses
 from encoder import encoder_slower
-from screen_net import CELL, ScreenNet, averaged
+from screen_net import CELL, ScreenNet
 from train import draw_batch, tile_weights
 
 
@@ -55,14 +55,15 @@ def train(tiles, pixels, synthetic, settings, *, pretrained, log=print, keep=Non
     rng = loop.seeded(settings.seed)
     net = ScreenNet()
     net.load_pretrained(pretrained)
-    mining = background.Mining(pixels, settings.mine_every, lambda net, i: net(averaged(i)))
+    mining = background.Mining(pixels, settings.mine_every, lambda net, image: net(image))
     weights = tile_weights(tiles)
 
     def terms_of(step, net, averaged_net):
         mining.look(step, averaged_net)
         picked = draw_batch(rng, tiles, weights, mining, synthetic, settings)
         image, targets = augment.batch(rng, picked)
-        logits = net(averaged(image.to(loop.device())))[:, 0]
+        image = image.to(loop.device(), memory_format=torch.channels_last)
+        logits = net(image)[:, 0]
         return {"heatmap": losses.focal(logits, *target(targets.to(loop.device())))}
 
     return loop.run(

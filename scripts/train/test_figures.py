@@ -83,6 +83,7 @@ def facts_of(background):
     }
     validation["int8"] = validation["oriented"]
     validation["milliseconds"] = {"float32": [30.0, 31.0], "int8": [15.0, 15.5]}
+    validation["vnni"] = True
     validation["training_seconds"] = {"district 0": 1, "district 1": 2}
     validation["red_blob_rule"] = {"pooled": validation["plain"]["pooled"]}
     training = {"tiles": 4, "kilns": 4, "ignore_regions": 0, "background_tiles": background}
@@ -123,6 +124,24 @@ def test_the_cards_of_a_model_from_other_data(tmp_path, background):
     assert made["kilnsight:calibration"]["points"][0] == [0, 0]
 
 
+@pytest.mark.parametrize(("shipped", "dropped"), [(True, 0), (False, 2)])
+def test_the_ladder_ends_behind_the_screen(shipped, dropped):
+    screen = {"shipped": shipped, "tiles_dropped": dropped, "share_of_time": 0.1}
+    screen["kiln_free_chips"] = {"32": {"passed": 0.01}, "256": {"passed": 0.2}}
+    facts = json.loads(json.dumps(facts_of(3))) | {"screen": screen}
+    one, whole, behind = card._ladder_text(facts).splitlines()[-3:]
+    assert one.startswith("| float32 | 1.00 x |")
+    name, speed, *values = (cell.strip() for cell in behind.strip("| ").split("|"))
+    # A tenth for the screen, and half the time of float32 for one chip in five.
+    assert speed == "5.00 x"
+    assert name == ("**int8, screen**" if shipped else "int8, screen")
+    assert whole.startswith("| int8 |" if shipped else "| **int8** |")
+    if dropped:
+        assert set(values) == {"-"}
+    else:
+        assert " | ".join(values) in whole
+
+
 def test_the_exported_graph_says_what_the_network_says(tmp_path):
     for typed in (True, False):
         detector = Detector(KilnNet().eval(), "oriented", typed)
@@ -152,6 +171,14 @@ def test_the_score_for_a_region_weighs_what_is_found_by_how_rare_kilns_are():
     assert figures.regional_score(parts, lambda s: 36 * (s < 0.5)) == figures.LOW_SCORE
     assert figures.regional_score(parts, lambda s: 180 * (s < 0.5)) == 0.5
     assert figures.regional_score(parts, lambda s: 1000 * (s < 0.8)) == 0.8
+
+
+def test_few_false_detections_come_first_unless_they_cost_most_kilns():
+    parts = [metrics.Matches(np.array([0.95, 0.9, 0.6, 0.3]), np.ones(4, bool), truths=4)]
+    assert figures.default_score(parts, lambda s: 30 * (s < 0.8)) == 0.8
+    # From 0.93 on one of four is left: then the rule for a region decides.
+    assert figures.default_score(parts, lambda s: 30 * (s < 0.93)) == figures.LOW_SCORE
+    assert figures.default_score(parts, lambda _: 30) == figures.LOW_SCORE
 
 
 def test_thresholds_say_what_is_found_and_what_is_false():

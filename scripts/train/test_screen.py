@@ -50,9 +50,9 @@ def test_the_cell_of_a_centre_is_a_positive_even_beside_an_ignored_region():
 
 def test_the_network_is_small_and_starts_with_nothing():
     net = ScreenNet().eval()
-    assert sum(p.numel() for p in net.parameters()) <= 80_000
+    assert sum(p.numel() for p in net.parameters()) <= 750_000
     chart = probabilities(net, dot_tile().pixels[:, :100, :90])
-    assert chart.shape == (26, 24)
+    assert chart.shape == (28, 24)
     assert chart.max() < 0.2
 
 
@@ -99,7 +99,8 @@ def test_figures_and_cards_of_a_screen_that_was_trained_a_little():
     assert made["kilns_lost_if_each_stood_alone"] <= 3
     assert made["fainter_kilns"] == 3
     assert made["kiln_free_chips"]["128"]["chips"] > 0
-    facts = {"kilns_are": "all labelled", "factor": 2, "parameters": 1, "sha256": "ab", **made}
+    assert made["tiles_dropped"] == 0
+    facts = {"kilns_are": "all labelled", "factor": 1, "parameters": 1, "sha256": "ab", **made}
     facts = json.loads(json.dumps(facts | {"shipped": True}))
     key = screen_card.keys(facts)["kilnsight:screen"]
     assert key["threshold"] == made["threshold"]
