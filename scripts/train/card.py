@@ -8,7 +8,7 @@ import provenance
 import screen_card
 from calibration import Calibration
 from data import TYPES
-from figures import DENSITY, LOW_SCORE, MOST, PRECISION, SPARSE
+from figures import BEHIND, DENSITY, LOW_SCORE, MOST, PRECISION, SPARSE
 from network import SIZE_MULTIPLE
 from robustness import STRETCH_PERCENTILES
 
@@ -226,10 +226,14 @@ def _thresholds_text(chosen):
             f"{row['recall']:.2f}",
             f"{row['precision']:.2f}",
             "-" if row["false_per_1000_km2"] is None else row["false_per_1000_km2"],
+            *([row[BEHIND]] if BEHIND in row else []),
         )
         for row in chosen["thresholds"]
     )
-    area = chosen["background_km2"]
+    heads = ["score", "recall", "precision", "false / 1,000 km2"]
+    area, is_screened = chosen["background_km2"], BEHIND in chosen["thresholds"][0]
+    if is_screened:
+        heads.append("behind the screen")
     if area:
         few = (
             f"- {marks[sparse].format(sparse)}: {SPARSE:.0f} false detections on 1,000 km2."
@@ -251,6 +255,11 @@ Each tile of it lies alone among no data, which is harder than a whole scene, an
 city and its surroundings: expect other numbers elsewhere. One or two look-alikes decide what the
 highest scores leave; the choices above rest on an exponential fitted to the logits of those from
 0.5 on."""
+        if is_screened:
+            ground += """
+
+A scan shows the detector what the screen (below) lets through, so the last column counts, and the
+choices rest on it: on the same tiles in chips as large as a scan's, dealt anew four times."""
     else:
         choices = f"""- **{least}**, the default: half the best F1 on tiles that hold kilns, the
   best threshold of scores that are probabilities. Where kilns are rare, a higher one is better."""
@@ -260,8 +269,8 @@ and with `--rewrite` another score needs no second look at the picture. Take
 
 {choices}
 
-{_row_of("score", "recall", "precision", "false / 1,000 km2")}
-{_row_of(*["---"] * 4)}
+{_row_of(*heads)}
+{_row_of(*["---"] * len(heads))}
 {rows}
 
 Recall and precision are of districts never seen, within 50 m, on tiles that hold kilns. {ground}"""
@@ -373,12 +382,13 @@ def _ladder_text(facts):
         score = figures["min_score"]
         least = next(row for row in figures["thresholds"] if row["score"] == score)
         values.append(f"{least['recall']:.2f}, {least['false_per_1000_km2']} from {score}")
+        behind = f"{least['recall']:.2f}, {least.get(BEHIND, '-')} from {score}"
         is_last = name == facts["precision"] and not (screen and screen["shipped"])
         rows.append(
             _row_of(_bold(name, is_last), f"{times['float32'] / times[name]:.2f} x", *values)
         )
         if name == facts["precision"] and screen and screen["kiln_free_chips"]:
-            rows.append(_row_behind_screen(name, screen, times, values))
+            rows.append(_row_behind_screen(name, screen, times, [*values[:-1], behind]))
     gain = (
         "with VNNI; older ones gain less" if measured["vnni"] else "without VNNI; others gain more"
     )

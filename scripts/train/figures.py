@@ -25,6 +25,9 @@ MOST = 0.5
 SCORES = (LOW_SCORE, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """Scores at which `thresholds` says what is found and what is false, beside the default."""
 
+BEHIND = "false_behind_screen_per_1000_km2"
+"""Key of a row of `thresholds`, where a screen goes before the detector."""
+
 GRID = np.round(np.arange(LOW_SCORE, 1.0, 0.01), 2)
 """Scores that thresholds are chosen from."""
 
@@ -253,11 +256,12 @@ def default_score(parts, rate):
     return regional_score(parts, rate)
 
 
-def thresholds(parts, scores, area, chosen):
+def thresholds(parts, scores, area, chosen, behind=None):
     """What is found and what is false from each of `SCORES` and the `chosen` scores on: a table.
 
     `parts` are the `metrics.Matches` of tiles with kilns, `scores` those of all detections on
-    `area` km2 without; where no such ground was given (area 0), its column is None.
+    `area` km2 without; where no such ground was given (area 0), its column is None. `behind` are
+    the same two of what a screen lets through, if one goes before: a column more.
     """
     rows = []
     for score in sorted({*SCORES, *chosen}):
@@ -271,12 +275,17 @@ def thresholds(parts, scores, area, chosen):
                 "false_per_1000_km2": round(wrong / area * 1000, 1) if area else None,
             }
         )
+        if behind is not None:
+            left = (behind[0] >= score).sum() / behind[1] * 1000
+            rows[-1][BEHIND] = round(float(left), 1)
     return rows
 
 
-def all_figures(detectors, tiles, pixels, folds):
+def all_figures(detectors, tiles, pixels, folds, behind=None):
     """All figures of `detectors` {region: a `predict.Detector`, say}, in order of the folds.
 
+    `behind` are scores and area (km2) of what is false where a screen goes before the detectors;
+    the default score is then chosen by that.
     The default score is one for a region (`default_score`): on tiles that were chosen for their
     kilns, a lower one is best. Where no kiln-free ground was given, that one must do.
     """
@@ -285,7 +294,7 @@ def all_figures(detectors, tiles, pixels, folds):
     parts = _matches("within_50m", tiles, found)
     balanced = metrics.default_score(parts)
     scores, area = false_detections(detectors, line, pixels, folds)
-    rate = false_rate(scores, area) if area else None
+    rate = false_rate(*(behind or (scores, area))) if area else None
     least = default_score(parts, rate) if area else balanced
     regional = regional_score(parts, rate) if area else None
     rare = sparse_score(rate) if area else None
@@ -295,7 +304,9 @@ def all_figures(detectors, tiles, pixels, folds):
         "balanced_score": balanced,
         "regional_score": regional,
         "sparse_score": rare,
-        "thresholds": thresholds(parts, scores, area, {balanced, least, regional, rare} - {None}),
+        "thresholds": thresholds(
+            parts, scores, area, {balanced, least, regional, rare} - {None}, behind
+        ),
         "pooled": pooled,
         "groups": {name: judge(some, found, least)[0] for name, some in groups(tiles).items()},
         "calibration": calibrated,

@@ -50,4 +50,4 @@ export OMP_WAIT_POLICY=passive
 "$python" "$here/screen.py" "${sets[@]}" --folds "$out/folds" --accuracy "$out/figures.json" \
     --out "$out/screen"
 "$python" "$here/export.py" "${sets[@]}" --weights "$out/weights.pt" \
-    --accuracy "$out/figures.json" --screen "$out/screen" --out "${model:-$out/model}"
+    --accuracy "$out/screen/figures.json" --screen "$out/screen" --out "${model:-$out/model}"

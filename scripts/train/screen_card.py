@@ -50,7 +50,7 @@ def text(screen):
     """The section of `CARD.md`."""
     if screen is None:
         return ""
-    found = "kilns that the detector finds at its default score"
+    found = "kilns that the detector finds at the balanced score"
     kilns = {"found by the detector": found}.get(screen["kilns_are"], "labelled kilns")
     metres = screen["factor"] * 10
     chips = "".join(
@@ -70,13 +70,6 @@ each chip first, and the detector what scores {screen["threshold"]} or more."""
 of {metres} m, with a threshold of {screen["threshold"]}, was trained to drop chips before the
 detector sees them. It would have to lose at most {MOST_LOST:.0%} of the kilns that stand alone, and
 to let at most {MOST_PASSED:.0%} of kiln-free chips pass."""
-    fainter = ""
-    if screen["fainter_kilns"] > screen["kilns"]:
-        fainter = f"""- A lower score than the default finds more, and loses more to the screen: of
-  the {screen["fainter_kilns"]} that are found at the balanced score,
-  {screen["fainter_kilns_lost_if_each_stood_alone"]} would be lost if each stood alone.
-  `--no-screen` does without it.
-"""
     return f"""
 ## Screen
 
@@ -89,7 +82,7 @@ a screen that never saw it, on tiles of 128 x 128 pixels; a kiln is lost with it
   {screen["kilns_lost_if_each_stood_alone"]} would be lost. The threshold was chosen for that, on
   these same kilns; with thresholds chosen on the other districts,
   {screen["kilns_lost_by_thresholds_of_other_districts"]} would be.
-{fainter}{chips}
+{chips}
 | {" | ".join(heads)} |
 | {" | ".join("---" for _ in heads)} |
 {rows}

@@ -3,6 +3,7 @@
 import numpy as np
 
 import data
+from predict import predict
 from robustness import as_a_scene
 from screen_net import CELL, probabilities
 
@@ -71,12 +72,31 @@ def background_scores(nets, pixels, folds):
     return {side: np.array(values) for side, values in scores.items()}
 
 
-def measure(nets, tiles, wanted, fainter, pixels, folds):
+def false_behind(detectors, line, nets, threshold, pixels, folds):
+    """What is false on kiln-free ground where a screen goes before the detector.
+
+    Of mosaics of the largest of `CHIPS_PX` that pass the networks `nets` {region: network}, scores
+    of all detections of `detectors` {region: detector}, corrected by `line`; and the area of all
+    mosaics in km2.
+    """
+    seen = as_a_scene(pixels.transpose(1, 0, 2, 3)).transpose(1, 0, 2, 3)
+    rng = np.random.default_rng(0)
+    side, scores, area = max(CHIPS_PX), [np.zeros(0)], 0.0
+    for fold, (region, net) in enumerate(nets.items()):
+        own = seen[folds == fold % data.BACKGROUND_FOLDS]
+        for _ in range(DEALS if len(own) else 0):
+            for chip in mosaics(rng, own, side):
+                area += (side / 32 * data.BACKGROUND_GRID_M / 1000) ** 2
+                if probabilities(net, chip).max() >= threshold:
+                    scores.append(predict(detectors[region], chip)[1])
+    return line.apply(np.concatenate(scores)), area
+
+
+def measure(nets, tiles, wanted, pixels, folds):
     """All figures of a screen.
 
     `nets` {region: network that never saw it}, in order of the folds; `wanted` {tile number:
-    boxes of the kilns that must not be lost}, `fainter` those of them and more, that are lost more
-    often.
+    boxes of the kilns that must not be lost}.
     """
     charts = {t.number: probabilities(nets[t.region], t.pixels) for t in tiles}
 
@@ -87,7 +107,7 @@ def measure(nets, tiles, wanted, fainter, pixels, folds):
     together = np.concatenate(
         [np.full(len(wanted[t.number]), charts[t.number].max()) for t in tiles]
     )
-    apart, fainter_apart = alone(tiles, wanted), alone(tiles, fainter)
+    apart = alone(tiles, wanted)
     # Kilns stand together on the labelled tiles; where one does not, it must pass by itself.
     threshold = threshold_for(apart)
     parts = {r: alone([t for t in tiles if t.region == r], wanted) for r in nets}
@@ -102,8 +122,6 @@ def measure(nets, tiles, wanted, fainter, pixels, folds):
             int((parts[r] < elsewhere[r]).sum()) for r in nets
         ),
         "kilns_lost_if_each_stood_alone": int((apart < threshold).sum()),
-        "fainter_kilns": len(fainter_apart),
-        "fainter_kilns_lost_if_each_stood_alone": int((fainter_apart < threshold).sum()),
         "districts": {
             r: {"kilns": len(parts[r]), "lost": int((parts[r] < threshold).sum())} for r in nets
         },

@@ -127,8 +127,11 @@ def test_the_cards_of_a_model_from_other_data(tmp_path, background):
 @pytest.mark.parametrize(("shipped", "dropped"), [(True, 0), (False, 2)])
 def test_the_ladder_ends_behind_the_screen(shipped, dropped):
     screen = {"shipped": shipped, "tiles_dropped": dropped, "share_of_time": 0.1}
+    facts = facts_of(3)
+    for row in facts["cross_validation"]["int8"]["thresholds"]:
+        row[figures.BEHIND] = 1.5
     screen["kiln_free_chips"] = {"32": {"passed": 0.01}, "256": {"passed": 0.2}}
-    facts = json.loads(json.dumps(facts_of(3))) | {"screen": screen}
+    facts = json.loads(json.dumps(facts)) | {"screen": screen}
     one, whole, behind = card._ladder_text(facts).splitlines()[-3:]
     assert one.startswith("| float32 | 1.00 x |")
     name, speed, *values = (cell.strip() for cell in behind.strip("| ").split("|"))
@@ -139,7 +142,8 @@ def test_the_ladder_ends_behind_the_screen(shipped, dropped):
     if dropped:
         assert set(values) == {"-"}
     else:
-        assert " | ".join(values) in whole
+        assert " | ".join(values[:-1]) in whole
+        assert ", 1.5 from " in values[-1]
 
 
 def test_the_exported_graph_says_what_the_network_says(tmp_path):
@@ -192,6 +196,10 @@ def test_thresholds_say_what_is_found_and_what_is_false():
         "false_per_1000_km2": 5.0,
     }
     assert figures.thresholds(parts, np.zeros(0), 0, set())[0]["false_per_1000_km2"] is None
+    assert figures.BEHIND not in rows[0]
+    behind = np.array([0.52]), 250
+    rows = figures.thresholds(parts, np.array([0.3, 0.52, 0.81]), 400, set(), behind)
+    assert [row[figures.BEHIND] for row in rows if row["score"] in (0.5, 0.6)] == [4.0, 0.0]
 
 
 def test_the_default_score_is_for_a_region_where_kiln_free_ground_was_given():
@@ -199,14 +207,17 @@ def test_the_default_score_is_for_a_region_where_kiln_free_ground_was_given():
     nets = {f"district {i}": Detector(KilnNet().eval(), "plain") for i in range(2)}
     made = {t.number: found(0.9) for t in tiles}
 
-    def scores(wrong, area):
+    def scores(wrong, area, behind=None):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(figures, "find", lambda *_: made)
             patch.setattr(figures, "false_detections", lambda *_: (np.array(wrong), area))
-            all_of = figures.all_figures(nets, tiles, np.zeros((0, 3, 32, 32)), np.zeros(0))
+            all_of = figures.all_figures(nets, tiles, np.zeros((0, 3, 32, 32)), np.zeros(0), behind)
         return all_of["min_score"], all_of["balanced_score"]
 
     default, balanced = scores([0.6] * 100, 100.0)
     assert default > balanced
+    # A screen that leaves nothing false makes room for a low score.
+    default, _ = scores([0.6] * 100, 100.0, (np.zeros(0), 100.0))
+    assert default == figures.LOW_SCORE
     default, balanced = scores([], 0.0)
     assert default == balanced
