@@ -383,9 +383,9 @@ def _ladder_text(facts):
         least = next(row for row in figures["thresholds"] if row["score"] == score)
         values.append(f"{least['recall']:.2f}, {least['false_per_1000_km2']} from {score}")
         behind = f"{least['recall']:.2f}, {least.get(BEHIND, '-')} from {score}"
-        is_last = name == facts["precision"] and not (screen and screen["shipped"])
+        is_shipped = name == facts["precision"] and not (screen and screen["shipped"])
         rows.append(
-            _row_of(_bold(name, is_last), f"{times['float32'] / times[name]:.2f} x", *values)
+            _row_of(_bold(name, is_shipped), f"{times['float32'] / times[name]:.2f} x", *values)
         )
         if name == facts["precision"] and screen and screen["kiln_free_chips"]:
             rows.append(_row_behind_screen(name, screen, times, [*values[:-1], behind]))

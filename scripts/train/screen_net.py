@@ -1,4 +1,4 @@
-"""The screen network: small, fully convolutional, on a quarter of the detector's pixels.
+"""The screen network: fully convolutional, on a quarter of the detector's pixels.
 
 It sees the picture as it is, the detector at twice its size. It says for each cell of `CELL` pixels
 how likely the centre of a kiln lies in it. The scanner keeps the highest of a chip, and shows the
