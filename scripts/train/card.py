@@ -8,9 +8,10 @@ import provenance
 import screen_card
 from calibration import Calibration
 from data import TYPES
-from figures import BEHIND, DENSITY, LOW_SCORE, MOST, PRECISION, SPARSE
+from figures import PRECISION
 from network import SIZE_MULTIPLE
 from robustness import STRETCH_PERCENTILES
+from thresholds import BEHIND, DENSITY, LOW_SCORE, MOST, SPARSE
 
 VERSION = "1.3.0"
 REFLECTANCE = (0.02, 0.3)

@@ -19,11 +19,11 @@ from boxes import envelopes
 from calibration import Calibration
 from data import Tile, training_list_hash
 from decode import detections
-from figures import LOW_SCORE
 from graph import TOLERANCE, write_model
 from network import KilnNet
 from predict import STYLES, Detector
 from synthetic import as_boxes, make_demo_scene
+from thresholds import LOW_SCORE
 from train import background_of
 
 DEMO_SEED = 7

@@ -5,31 +5,11 @@ import numpy as np
 import calibration
 import data
 import metrics
+import thresholds
 from boxes import oriented_iou
 from predict import predict
 from robustness import CHANGES, as_a_scene
-
-LOW_SCORE = 0.05
-"""Recall is also given at this score: what a person could still be shown."""
-
-DENSITY = 35.7
-"""Kilns on 1,000 km2 of the South Asian brick belt: 55,387 on 1,551,997 km2 (Boyd et al. 2018,
-ISPRS Journal of Photogrammetry and Remote Sensing 142)."""
-
-SPARSE = 5.0
-"""False detections per 1,000 km2 that are few enough to show without being asked."""
-
-MOST = 0.5
-"""Share of the kilns that the default score keeps at least."""
-
-SCORES = (LOW_SCORE, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-"""Scores at which `thresholds` says what is found and what is false, beside the default."""
-
-BEHIND = "false_behind_screen_per_1000_km2"
-"""Key of a row of `thresholds`, where a screen goes before the detector."""
-
-GRID = np.round(np.arange(LOW_SCORE, 1.0, 0.01), 2)
-"""Scores that thresholds are chosen from."""
+from thresholds import LOW_SCORE
 
 PRECISION = 0.7
 """Recall is also given at the score where the precision is this."""
@@ -205,106 +185,30 @@ def false_detections(detectors, line, pixels, folds):
     return line.apply(np.concatenate(scores)), float(area)
 
 
-def false_rate(scores, area):
-    """Expected false detections per 1,000 km2 from a score on, as a function of the score.
-
-    `scores` are those of all detections on `area` km2 without kilns. Counting the highest would let
-    one or two look-alikes decide. So from one half on an exponential is fitted to their logits (of
-    the greatest likelihood: their mean is its scale), as is usual for the tail of a distribution.
-    """
-    tail = calibration.logit(scores[scores > 0.5])
-    scale = tail.mean() if len(tail) else 1.0
-
-    def rate(score):
-        if score < 0.5:
-            return (scores >= score).sum() / area * 1000
-        return len(tail) / area * 1000 * np.exp(-calibration.logit(score) / scale)
-
-    return rate
-
-
-def sparse_score(rate):
-    """The least score, on a grid of 0.01, from which on the `rate` is `SPARSE`; None if none is."""
-    few = (float(s) for s in GRID if rate(s) <= SPARSE)
-    return next(few, None)
-
-
-def regional_score(parts, rate):
-    """The score, on a grid of 0.01, of the best F2 where kilns are of the `DENSITY`.
-
-    Recall is that of `parts`, `metrics.Matches` of tiles with kilns; false detections come at the
-    `rate` of kiln-free ground. F2 and not F1, since detections are looked at by people: one that is
-    false takes a moment, a kiln that is missed stays unknown.
-    """
-
-    def f2(score):
-        found = DENSITY * metrics.at_score(parts, score)[0]
-        return 5 * found / (4 * DENSITY + found + rate(score))
-
-    return float(max(GRID, key=f2))
-
-
-def default_score(parts, rate):
-    """The score from which on detections are shown unless another is asked for.
-
-    `sparse_score`, so that a map of a region is not mostly false, if that keeps `MOST` kilns of
-    `parts`; else `regional_score`.
-    """
-    few = sparse_score(rate)
-    if few is not None and metrics.at_score(parts, few)[0] >= MOST:
-        return few
-    return regional_score(parts, rate)
-
-
-def thresholds(parts, scores, area, chosen, behind=None):
-    """What is found and what is false from each of `SCORES` and the `chosen` scores on: a table.
-
-    `parts` are the `metrics.Matches` of tiles with kilns, `scores` those of all detections on
-    `area` km2 without; where no such ground was given (area 0), its column is None. `behind` are
-    the same two of what a screen lets through, if one goes before: a column more.
-    """
-    rows = []
-    for score in sorted({*SCORES, *chosen}):
-        recall, precision, _ = metrics.at_score(parts, score)
-        wrong = int((scores >= score).sum())
-        rows.append(
-            {
-                "score": score,
-                "recall": round(recall, 3),
-                "precision": round(precision, 3),
-                "false_per_1000_km2": round(wrong / area * 1000, 1) if area else None,
-            }
-        )
-        if behind is not None:
-            left = (behind[0] >= score).sum() / behind[1] * 1000
-            rows[-1][BEHIND] = round(float(left), 1)
-    return rows
-
-
 def all_figures(detectors, tiles, pixels, folds, behind=None):
     """All figures of `detectors` {region: a `predict.Detector`, say}, in order of the folds.
 
     `behind` are scores and area (km2) of what is false where a screen goes before the detectors;
     the default score is then chosen by that.
-    The default score is one for a region (`default_score`): on tiles that were chosen for their
-    kilns, a lower one is best. Where no kiln-free ground was given, that one must do.
+    The default score is one for a region (`thresholds.default_score`): on tiles that were chosen
+    for their kilns, a lower one is best. Where no kiln-free ground was given, that one must do.
     """
     line, calibrated = calibrate(tiles, find(detectors, tiles))
     found = find(detectors, tiles, line)
     parts = _matches("within_50m", tiles, found)
-    balanced = metrics.default_score(parts)
+    balanced = thresholds.balanced_score(parts)
     scores, area = false_detections(detectors, line, pixels, folds)
-    rate = false_rate(*(behind or (scores, area))) if area else None
-    least = default_score(parts, rate) if area else balanced
-    regional = regional_score(parts, rate) if area else None
-    rare = sparse_score(rate) if area else None
+    rate = thresholds.false_rate(*(behind or (scores, area))) if area else None
+    least = thresholds.default_score(parts, rate) if area else balanced
+    regional = thresholds.regional_score(parts, rate) if area else None
+    rare = thresholds.sparse_score(rate) if area else None
     pooled, _ = judge(tiles, found, least)
     figures = {
         "min_score": least,
         "balanced_score": balanced,
         "regional_score": regional,
         "sparse_score": rare,
-        "thresholds": thresholds(
+        "thresholds": thresholds.table(
             parts, scores, area, {balanced, least, regional, rare} - {None}, behind
         ),
         "pooled": pooled,

@@ -13,6 +13,9 @@ from boxes import envelope_iou, envelopes
 
 RULES = ("within_50m", "iou_30", "iou_50")
 
+NEAR_M = 50
+"""A detection this near to a kiln is right by `within_50m`."""
+
 
 @dataclass
 class Matches:
@@ -32,7 +35,7 @@ def match(rule, tile, boxes, scores):
     if rule == "within_50m":
         true_centres = (tile.envelopes[:, :2] + tile.envelopes[:, 2:]) / 2
         gap = np.linalg.norm(centres[:, None] - true_centres[None], axis=2)
-        closeness = 1 - gap * tile.gsd_m / 50
+        closeness = 1 - gap * tile.gsd_m / NEAR_M
         least = 0.0
     else:
         closeness = envelope_iou(found, tile.envelopes)
@@ -102,16 +105,6 @@ def best_score(parts):
     """The score threshold of the best F1, on a grid of 0.01."""
     grid = np.round(np.arange(0.05, 0.96, 0.01), 2)
     return float(grid[int(np.argmax([at_score(parts, s)[2] for s in grid]))])
-
-
-def default_score(parts):
-    """The default threshold of calibrated scores: half the best F1 that any threshold gives.
-
-    Where scores are probabilities, that is the threshold of the best F1 (Lipton, Elkan and
-    Narayanaswamy 2014, "Optimal thresholding of classifiers to maximize F1 measure"); where the
-    best F1 was seen on few kilns depends on chance, how good it is hardly does.
-    """
-    return round(at_score(parts, best_score(parts))[2] / 2, 2)
 
 
 def interval(parts, figure, draws=1000, seed=0):

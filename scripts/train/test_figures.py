@@ -12,11 +12,11 @@ import card
 import export
 import figures
 import graph
-import metrics
 from boxes import envelopes
 from data import Tile
 from network import KilnNet
 from predict import Detector
+from thresholds import BEHIND, LOW_SCORE
 
 KILN = np.array([40.0, 40, 12, 6, 0.3])
 
@@ -129,7 +129,7 @@ def test_the_ladder_ends_behind_the_screen(shipped, dropped):
     screen = {"shipped": shipped, "tiles_dropped": dropped, "share_of_time": 0.1}
     facts = facts_of(3)
     for row in facts["cross_validation"]["int8"]["thresholds"]:
-        row[figures.BEHIND] = 1.5
+        row[BEHIND] = 1.5
     screen["kiln_free_chips"] = {"32": {"passed": 0.01}, "256": {"passed": 0.2}}
     facts = json.loads(json.dumps(facts)) | {"screen": screen}
     one, whole, behind = card._ladder_text(facts).splitlines()[-3:]
@@ -154,54 +154,6 @@ def test_the_exported_graph_says_what_the_network_says(tmp_path):
         assert [out.name for out in session.get_outputs()] == detector.names
 
 
-def test_false_detections_are_counted_below_a_half_and_expected_above():
-    logits = np.random.default_rng(0).exponential(0.8, 4000)
-    wrong = np.concatenate([1 / (1 + np.exp(-logits)), np.full(50, 0.3)])
-    rate = figures.false_rate(wrong, 10_000)
-    assert rate(0.3) == 405
-    assert rate(0.31) == rate(0.5) == 400
-    # 5 are left of 400 where the exponential has fallen to 1 in 80.
-    level = 0.8 * np.log(80)
-    assert figures.sparse_score(rate) == pytest.approx(1 / (1 + np.exp(-level)), abs=0.015)
-    assert figures.sparse_score(figures.false_rate(wrong, 1e6)) == figures.LOW_SCORE
-    assert figures.sparse_score(figures.false_rate(np.full(1000, 0.9999), 1)) is None
-    assert figures.false_rate(np.array([0.3]), 100)(0.9) == 0
-
-
-def test_the_score_for_a_region_weighs_what_is_found_by_how_rare_kilns_are():
-    parts = [metrics.Matches(np.array([0.95, 0.9, 0.6, 0.3]), np.ones(4, bool), truths=4)]
-    assert figures.regional_score(parts, lambda _: 0) == figures.LOW_SCORE
-    # A quarter more of the kilns is worth one false detection for each, but not five.
-    assert figures.regional_score(parts, lambda s: 36 * (s < 0.5)) == figures.LOW_SCORE
-    assert figures.regional_score(parts, lambda s: 180 * (s < 0.5)) == 0.5
-    assert figures.regional_score(parts, lambda s: 1000 * (s < 0.8)) == 0.8
-
-
-def test_few_false_detections_come_first_unless_they_cost_most_kilns():
-    parts = [metrics.Matches(np.array([0.95, 0.9, 0.6, 0.3]), np.ones(4, bool), truths=4)]
-    assert figures.default_score(parts, lambda s: 30 * (s < 0.8)) == 0.8
-    # From 0.93 on one of four is left: then the rule for a region decides.
-    assert figures.default_score(parts, lambda s: 30 * (s < 0.93)) == figures.LOW_SCORE
-    assert figures.default_score(parts, lambda _: 30) == figures.LOW_SCORE
-
-
-def test_thresholds_say_what_is_found_and_what_is_false():
-    parts = [metrics.Matches(np.array([0.95, 0.7, 0.4]), np.array([True, False, True]), truths=4)]
-    rows = figures.thresholds(parts, np.array([0.3, 0.52, 0.81]), 400, {0.31})
-    assert [row["score"] for row in rows] == sorted([*figures.SCORES, 0.31])
-    assert next(row for row in rows if row["score"] == 0.31) == {
-        "score": 0.31,
-        "recall": 0.5,
-        "precision": 0.667,
-        "false_per_1000_km2": 5.0,
-    }
-    assert figures.thresholds(parts, np.zeros(0), 0, set())[0]["false_per_1000_km2"] is None
-    assert figures.BEHIND not in rows[0]
-    behind = np.array([0.52]), 250
-    rows = figures.thresholds(parts, np.array([0.3, 0.52, 0.81]), 400, set(), behind)
-    assert [row[figures.BEHIND] for row in rows if row["score"] in (0.5, 0.6)] == [4.0, 0.0]
-
-
 def test_the_default_score_is_for_a_region_where_kiln_free_ground_was_given():
     tiles = [tile(i, f"district {i % 2}") for i in range(4)]
     nets = {f"district {i}": Detector(KilnNet().eval(), "plain") for i in range(2)}
@@ -218,6 +170,6 @@ def test_the_default_score_is_for_a_region_where_kiln_free_ground_was_given():
     assert default > balanced
     # A screen that leaves nothing false makes room for a low score.
     default, _ = scores([0.6] * 100, 100.0, (np.zeros(0), 100.0))
-    assert default == figures.LOW_SCORE
+    assert default == LOW_SCORE
     default, balanced = scores([], 0.0)
     assert default == balanced

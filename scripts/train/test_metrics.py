@@ -9,7 +9,6 @@ from metrics import (
     at_score,
     average_precision,
     best_score,
-    default_score,
     interval,
     match,
     recall_at_precision,
@@ -114,11 +113,3 @@ def test_interval_holds_the_figure():
     parts = [matches((0.9, i % 3 > 0), truths=1) for i in range(30)]
     low, high = interval(parts, lambda m: at_score(m, 0.5)[0], draws=200)
     assert low < 2 / 3 < high
-
-
-def test_the_default_score_of_probabilities_is_that_of_the_best_f1():
-    rng = np.random.default_rng(0)
-    scores = rng.uniform(0.02, 1, 20000)
-    hits = rng.random(20000) < scores
-    parts = [Matches(scores, hits, int(hits.sum()))]
-    assert default_score(parts) == pytest.approx(best_score(parts), abs=0.03)
