@@ -11,30 +11,26 @@ import argparse
 import hashlib
 import json
 import multiprocessing
-import tempfile
+import shutil
 import warnings
 from pathlib import Path
 
-import numpy as np
-import onnxruntime
 import torch
 
 import data
-import quantize
 import screen_card
 import screen_figures
+import screen_onnx
 import split
-from calibration import Calibration
 from cross_validate import load_tiles
 from encoder import pretrained_state
-from figures import all_figures, find
-from graph import OPSET, TOLERANCE, clean, fuse, write_model
-from network import SIZE_MULTIPLE, KilnNet
-from predict import STYLES, Detector
-from screen_net import FACTOR, Screen, ScreenNet
+from predict import STYLES
+from screen_net import FACTOR, ScreenNet
+from screen_onnx import PRECISIONS
 from screen_train import Settings, train
 from synthetic import synthetic_tiles
 from train import add_data_arguments, background_of
+from validated import Validated
 
 
 def train_one(job):
@@ -74,75 +70,29 @@ def network(result):
     return net
 
 
-def shipped_detectors(arguments, accuracy, tiles, pixels, folds):
-    """{region: detector that never saw it}, int8 if that ships, and the line that corrects scores.
-
-    Of the networks of `cross_validate.py --keep`; `accuracy` is what it wrote.
-    """
-    is_small = quantize.is_shipped(accuracy, arguments.style)
-    detectors = {}
-    for fold, region in enumerate(split.regions(tiles)):
-        net = KilnNet().eval()
-        net.load_state_dict(torch.load(arguments.folds / f"fold-{fold}.pt")["weights"])
+def held_out(results, arguments, tiles, pixels, folds):
+    """{precision: {region: screen that never saw it}} of what `train_one` returned by fold."""
+    screens = {precision: {} for precision in PRECISIONS}
+    for fold, (region, result) in enumerate(zip(split.regions(tiles), results, strict=True)):
         known = pixels[folds != fold % data.BACKGROUND_FOLDS]
         seen = split.without(tiles, region, arguments.buffer)
-        detectors[region] = (
-            quantize.of_fold(net, arguments.style, seen, known)[1]
-            if is_small
-            else Detector(net, arguments.style)
-        )
-    calibrated = accuracy["int8" if is_small else arguments.style]["calibration"]
-    return detectors, Calibration(calibrated["slope"], calibrated["shift"])
+        for precision, made in screen_onnx.of_fold(network(result), seen, known).items():
+            screens[precision][region] = made
+    return screens
 
 
-def found_kilns(tiles, found, least):
-    """{tile number: boxes of the kilns near a detection of `found` that scores `least` or more}."""
-    wanted = {}
-    for tile in tiles:
-        boxes, scores = found[tile.number][:2]
-        gaps = np.linalg.norm(tile.boxes[:, None, :2] - boxes[None, scores >= least, :2], axis=2)
-        wanted[tile.number] = tile.boxes[(gaps * tile.gsd_m <= 50).any(1)]
-    return wanted
+def cheapest(measured, shares, detector):
+    """The precision to ship: that which takes least for a kiln-free chip, of the good ones.
 
+    `measured` {precision: figures}, `shares` {precision: share of a float32 detector's time};
+    `detector` is such a share, too. float32 where none is good enough.
+    """
+    good = [precision for precision in PRECISIONS if screen_card.is_good(measured[precision])]
 
-def write_onnx(net, path):
-    """Write the screen to `path`; what ONNX Runtime makes of it must be what PyTorch does."""
-    screen = Screen(net).eval()
-    fuse(screen)
-    example = torch.rand(2, 3, 64, 48, generator=torch.Generator().manual_seed(1))
-    torch.onnx.export(
-        screen,
-        (example,),
-        path,
-        input_names=["image"],
-        output_names=["kiln"],
-        opset_version=OPSET,
-        dynamic_axes={
-            "image": {0: "batch", 2: "height", 3: "width"},
-            "kiln": {0: "batch", 2: "rows", 3: "columns"},
-        },
-        dynamo=False,
-    )
-    clean(path)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    # The detector takes sides that the screen has to fill up.
-    for shape in ((2, 3, 64, 48), (1, 3, 128, 128), (1, 3, SIZE_MULTIPLE, 3 * SIZE_MULTIPLE)):
-        image = torch.rand(shape, generator=torch.Generator().manual_seed(2))
-        with torch.no_grad():
-            expected = screen(image).numpy()
-        (actual,) = session.run(None, {"image": image.numpy()})
-        if np.abs(expected - actual).max() >= TOLERANCE:
-            raise SystemExit(f"PyTorch and ONNX Runtime differ by {TOLERANCE:.0e} and more")
+    def cost(precision):
+        return shares[precision] + screen_card.passed(measured[precision]) * detector
 
-
-def share_of_time(path, style):
-    """Time that the screen at `path` takes for a chip, as a share of a float32 detector's."""
-    with tempfile.TemporaryDirectory() as folder:
-        detector = Path(folder) / "model.onnx"
-        write_model(Detector(KilnNet().eval(), style), detector)
-        pair = quantize.OnnxDetector(path), quantize.OnnxDetector(detector)
-        screen, whole = quantize.milliseconds(pair)
-    return round(screen / whole, 3)
+    return min(good, key=cost, default=PRECISIONS[0])
 
 
 def main():
@@ -172,35 +122,50 @@ def main():
     jobs = [(fold, region, arguments) for fold, region in enumerate([*regions, None])]
     with multiprocessing.get_context("spawn").Pool(arguments.workers) as pool:
         *results, last = pool.map(train_one, jobs, chunksize=1)
-    nets = {region: network(r) for region, r in zip(regions, results, strict=True)}
-    wanted = {tile.number: tile.boxes for tile in tiles}
+    screens = held_out(results, arguments, tiles, pixels, folds)
+    detector, wanted = None, {tile.number: tile.boxes for tile in tiles}
     if arguments.folds is not None:
-        accuracy = json.loads(arguments.accuracy.read_text())
-        shipped = "int8" if quantize.is_shipped(accuracy, arguments.style) else arguments.style
-        detectors, line = shipped_detectors(arguments, accuracy, tiles, pixels, folds)
-        balanced = accuracy[shipped]["balanced_score"]
-        wanted = found_kilns(tiles, find(detectors, tiles, line), balanced)
+        detector = Validated(
+            *(arguments.accuracy, arguments.folds, arguments.style, arguments.buffer),
+            *(tiles, pixels, folds),
+        )
+        wanted = detector.found_kilns()
+    measured = {
+        precision: screen_figures.measure(nets, tiles, wanted, pixels, folds)
+        for precision, nets in screens.items()
+    }
+    paths = screen_onnx.write_all(network(last), arguments.out, tiles, pixels)
+    shares = screen_onnx.shares_of_time(paths, arguments.style)
+    chosen = cheapest(measured, shares, detector.share_of_time() if detector else 1.0)
     path = arguments.out / "screen.onnx"
-    write_onnx(network(last), path)
+    shutil.copyfile(paths[chosen], path)
     facts = {
-        "kilns_are": "all labelled" if arguments.folds is None else "found by the detector",
+        "kilns_are": "found by the detector" if detector else "all labelled",
         "factor": FACTOR,
-        "share_of_time": share_of_time(path, arguments.style),
+        "precision": chosen,
+        "share_of_time": shares[chosen],
         "parameters": sum(p.numel() for p in network(last).parameters()),
         "steps": arguments.steps,
         "training_seconds": round(last["seconds"]),
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        **screen_figures.measure(nets, tiles, wanted, pixels, folds),
+        **measured[chosen],
+        "ladder": {
+            precision: {"share_of_time": shares[precision], **screen_card.rung(measured[precision])}
+            for precision in PRECISIONS
+        },
     }
     (arguments.out / "screen.json").write_text(json.dumps(facts, indent=1) + "\n")
     print(json.dumps({k: v for k, v in facts.items() if k != "curve"}))
-    if arguments.folds is not None:
+    if detector is not None:
         if screen_card.is_good(facts):
-            behind = screen_figures.false_behind(
-                detectors, line, nets, facts["threshold"], pixels, folds
+            screen = screens[chosen], facts["threshold"]
+            detector.put_behind(
+                screen_figures.false_behind(
+                    detector.detectors, detector.line, *screen, pixels, folds
+                )
             )
-            accuracy[shipped] = all_figures(detectors, tiles, pixels, folds, behind)
-        (arguments.out / "figures.json").write_text(json.dumps(accuracy, indent=2) + "\n")
+        written = json.dumps(detector.accuracy, indent=2)
+        (arguments.out / "figures.json").write_text(written + "\n")
 
 
 if __name__ == "__main__":

@@ -38,6 +38,14 @@ def passed(screen):
     return screen["kiln_free_chips"][max(screen["kiln_free_chips"], key=int)]["passed"]
 
 
+def rung(measured):
+    """What a row of the table of precisions says, of the figures of one."""
+    return {
+        "lost_if_each_stood_alone": measured["kilns_lost_if_each_stood_alone"],
+        "passed": passed(measured) if measured["kiln_free_chips"] else None,
+    }
+
+
 def keys(screen):
     """The keys of `model.json` for the figures of a screen."""
     if screen is None or not screen["shipped"]:
@@ -61,10 +69,17 @@ def text(screen):
     rows = "\n".join(
         f"| {' | '.join(str(value) for value in row.values())} |" for row in screen["curve"]
     )
+    rungs = "\n".join(
+        f"| {'**' * (name == screen['precision'])}{name}{'**' * (name == screen['precision'])} "
+        f"| {row['share_of_time']:.1%} | {row['lost_if_each_stood_alone']} "
+        f"| {'-' if row['passed'] is None else format(row['passed'], '.1%')} |"
+        for name, row in screen["ladder"].items()
+    )
     heads = [name.replace("_", " ") for name in screen["curve"][0]]
     if screen["shipped"]:
-        verdict = f"""`screen.onnx` ({screen["parameters"]:,} parameters, pixels of {metres} m) sees
-each chip first, and the detector what scores {screen["threshold"]} or more."""
+        verdict = f"""`screen.onnx` ({screen["parameters"]:,} parameters, pixels of {metres} m,
+{screen["precision"]}) sees each chip first, and the detector what scores {screen["threshold"]} or
+more."""
     else:
         verdict = f"""**No screen is shipped.** One of {screen["parameters"]:,} parameters on pixels
 of {metres} m, with a threshold of {screen["threshold"]}, was trained to drop chips before the
@@ -86,6 +101,13 @@ a screen that never saw it, on tiles of 128 x 128 pixels; a kiln is lost with it
 | {" | ".join(heads)} |
 | {" | ".join("---" for _ in heads)} |
 {rows}
+
+Each precision with a threshold of its own (**bold**: the cheapest for a kiln-free chip, of those
+good enough), its time as a share of a float32 detector's, and the largest kiln-free chips:
+
+| precision | time | kilns lost if alone | kiln-free chips that pass |
+| --- | --- | --- | --- |
+{rungs}
 
 Kiln-free tiles are 32 x 32 pixels, from one city and its surroundings; larger chips are mosaics of
 them. Expect other shares elsewhere.

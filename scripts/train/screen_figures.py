@@ -56,20 +56,27 @@ def mosaics(rng, pixels, side):
         yield pixels[part].transpose(2, 0, 3, 1, 4).reshape(3, side, side)
 
 
-def background_scores(nets, pixels, folds):
-    """Scores of kiln-free chips {side: scores}, by networks that did not see their tiles.
+def held_out_chips(regions, pixels, folds, side):
+    """Kiln-free chips (region, 3 x `side` x `side`) that the networks of the `regions` never saw.
 
     The network of the n-th region answers for fold n, as in `figures.false_detections`.
     """
     seen = as_a_scene(pixels.transpose(1, 0, 2, 3)).transpose(1, 0, 2, 3)
-    rng = np.random.default_rng(0)
-    scores = {side: [] for side in CHIPS_PX}
-    for fold, net in enumerate(nets.values()):
+    rng = np.random.default_rng(side)
+    for fold, region in enumerate(regions):
         own = seen[folds == fold % data.BACKGROUND_FOLDS]
-        for side in CHIPS_PX if len(own) else ():
-            for _ in range(DEALS if side > 32 else 1):
-                scores[side] += [probabilities(net, c).max() for c in mosaics(rng, own, side)]
-    return {side: np.array(values) for side, values in scores.items()}
+        for _ in range(DEALS if side > 32 else 1):
+            yield from ((region, chip) for chip in mosaics(rng, own, side))
+
+
+def background_scores(nets, pixels, folds):
+    """Scores of kiln-free chips {side: scores} of the networks `nets` {region: network}."""
+    return {
+        side: np.array(
+            [probabilities(nets[r], c).max() for r, c in held_out_chips(nets, pixels, folds, side)]
+        )
+        for side in CHIPS_PX
+    }
 
 
 def false_behind(detectors, line, nets, threshold, pixels, folds):
@@ -79,16 +86,11 @@ def false_behind(detectors, line, nets, threshold, pixels, folds):
     of all detections of `detectors` {region: detector}, corrected by `line`; and the area of all
     mosaics in km2.
     """
-    seen = as_a_scene(pixels.transpose(1, 0, 2, 3)).transpose(1, 0, 2, 3)
-    rng = np.random.default_rng(0)
     side, scores, area = max(CHIPS_PX), [np.zeros(0)], 0.0
-    for fold, (region, net) in enumerate(nets.items()):
-        own = seen[folds == fold % data.BACKGROUND_FOLDS]
-        for _ in range(DEALS if len(own) else 0):
-            for chip in mosaics(rng, own, side):
-                area += (side / 32 * data.BACKGROUND_GRID_M / 1000) ** 2
-                if probabilities(net, chip).max() >= threshold:
-                    scores.append(predict(detectors[region], chip)[1])
+    for region, chip in held_out_chips(nets, pixels, folds, side):
+        area += (side / 32 * data.BACKGROUND_GRID_M / 1000) ** 2
+        if probabilities(nets[region], chip).max() >= threshold:
+            scores.append(predict(detectors[region], chip)[1])
     return line.apply(np.concatenate(scores)), area
 
 

@@ -78,6 +78,6 @@ class Screen(nn.Module):
 
 
 @torch.no_grad()
-def probabilities(net, pixels):
-    """Map of probabilities, one a cell, of 3 x H x W uint8 of any size."""
-    return Screen(net)(torch.from_numpy(pixels.astype(np.float32))[None] / 255)[0, 0].numpy()
+def probabilities(screen, pixels):
+    """Map of probabilities, one a cell, of 3 x H x W uint8 of any size; `screen` is a `Screen`."""
+    return screen(torch.from_numpy(pixels.astype(np.float32))[None] / 255)[0, 0].numpy()

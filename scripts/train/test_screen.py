@@ -14,11 +14,13 @@ import augment
 import screen
 import screen_card
 import screen_figures
+import screen_onnx
+import validated
 from boxes import envelopes
 from calibration import Calibration
 from data import Tile
 from network import KilnNet
-from screen_net import CELL, ScreenNet, averaged, probabilities
+from screen_net import CELL, Screen, ScreenNet, averaged, probabilities
 from screen_train import Settings, target, train
 from synthetic import synthetic_tile
 from test_encoder import pretrained
@@ -55,7 +57,7 @@ def test_the_network_has_fewer_weights_than_the_detector_and_starts_with_nothing
     net = ScreenNet().eval()
     own, detectors = (sum(p.numel() for p in some.parameters()) for some in (net, KilnNet()))
     assert own < detectors
-    chart = probabilities(net, dot_tile().pixels[:, :100, :90])
+    chart = probabilities(Screen(net), dot_tile().pixels[:, :100, :90])
     assert chart.shape == (28, 24)
     assert chart.max() < 0.2
 
@@ -98,10 +100,12 @@ def test_a_detection_is_false_only_where_the_screen_lets_it_be_seen(monkeypatch)
 
 def test_kilns_near_a_detection_are_found():
     found = {0: (np.array([[73, 60, 9, 9, 0.0], [71, 60, 9, 9, 0.0]]), np.array([0.9, 0.3]))}
-    wanted = [screen.found_kilns([dot_tile()], found, least)[0] for least in (0.2, 0.5, 0.95)]
+    wanted = [
+        validated.near_detections([dot_tile()], found, least)[0] for least in (0.2, 0.5, 0.95)
+    ]
     assert [len(boxes) for boxes in wanted] == [1, 1, 0]
     far = {0: (np.array([[76, 60, 9, 9, 0.0]]), np.array([0.9]))}
-    assert not len(screen.found_kilns([dot_tile()], far, 0.5)[0])
+    assert not len(validated.near_detections([dot_tile()], far, 0.5)[0])
 
 
 def test_figures_and_cards_of_a_screen_that_was_trained_a_little():
@@ -115,19 +119,29 @@ def test_figures_and_cards_of_a_screen_that_was_trained_a_little():
     assert len(lines) == 1
     assert len(rows) == 3
     wanted = {tile.number: tile.boxes for tile in tiles}
-    made = screen_figures.measure(
-        {"a": net, "b": net}, tiles, wanted, background, np.arange(40) % 6
+    screens = screen_onnx.of_fold(net, tiles, background)
+    whole, small = (
+        screen_figures.measure(
+            dict.fromkeys("ab", screens[precision]), tiles, wanted, background, np.arange(40) % 6
+        )
+        for precision in screen_onnx.PRECISIONS
     )
+    assert small["threshold"] == pytest.approx(whole["threshold"], rel=0.2)
+    made = small
     assert made["kilns"] == 3
     assert made["kilns_lost"] == 0
     assert made["kilns_lost_if_each_stood_alone"] <= 3
     assert made["kiln_free_chips"]["128"]["chips"] > 0
     assert made["tiles_dropped"] == 0
     facts = {"kilns_are": "all labelled", "factor": 1, "parameters": 1, "sha256": "ab", **made}
+    facts |= {"precision": "int8", "ladder": {}}
+    for precision, figures in (("float32", whole), ("int8", small)):
+        facts["ladder"][precision] = {"share_of_time": 0.25, **screen_card.rung(figures)}
     facts = json.loads(json.dumps(facts | {"shipped": True}))
     key = screen_card.keys(facts)["kilnsight:screen"]
     assert key["threshold"] == made["threshold"]
     assert "Of 3 labelled kilns,\n  0 are lost" in screen_card.text(facts)
+    assert "| **int8** | 25.0% |" in screen_card.text(facts)
     assert screen_card.keys(facts | {"shipped": False}) == {}
     assert "**No screen is shipped.**" in screen_card.text(facts | {"shipped": False})
     assert screen_card.keys(None) == {}
@@ -150,3 +164,21 @@ def test_only_a_screen_that_saves_much_and_loses_little_is_shipped(tmp_path, los
     assert (out / "screen.onnx").exists() == good
     assert screen_card.take(None, out) is None
     assert not (out / "screen.onnx").exists()
+
+
+def test_the_cheapest_screen_that_is_good_enough_is_shipped():
+    def measured(lost, passed):
+        return {
+            "kilns": 100,
+            "kilns_lost_if_each_stood_alone": lost,
+            "kiln_free_chips": {"256": {"passed": passed}},
+        }
+
+    shares = {"float32": 0.16, "int8": 0.1}
+    good, passing, losing = measured(0, 0.1), measured(0, 0.19), measured(2, 0.1)
+    assert screen.cheapest({"float32": good, "int8": good}, shares, 1.0) == "int8"
+    assert screen.cheapest({"float32": good, "int8": passing}, shares, 1.0) == "float32"
+    # Where the detector takes less, what passes costs less.
+    assert screen.cheapest({"float32": good, "int8": passing}, shares, 0.5) == "int8"
+    assert screen.cheapest({"float32": good, "int8": losing}, shares, 1.0) == "float32"
+    assert screen.cheapest({"float32": losing, "int8": losing}, shares, 1.0) == "float32"
