@@ -48,9 +48,9 @@ def trained_on(facts):
   with {counts[1]} kilns and {counts[2]} ignore regions. 38 kilns (2 tiles) carry the source's
   oriented boxes and types; 71 (40 tiles) were drawn by one person in a single pass, axis-aligned,
   to 1-2 pixels, without types, and **some kilns are missing** from them.
-- {training["background_tiles"]:,} kiln-free tiles of 320 m round one South American city. A quarter
-  of the mosaics made of them get labelled kilns pasted on; tiles that score high are shown more
-  often.
+- {training["background_tiles"]:,} kiln-free tiles of 320 m round one South American city. Half of
+  the mosaics made of them get labelled kilns pasted on, alone or in crowds; tiles that score high
+  are shown more often.
 {drawn}"""
 
 

@@ -38,7 +38,7 @@ class Settings(loop.Course):
     """Crops of synthetic scenes in a batch."""
     background: int = 4
     """Crops of kiln-free mosaics in a batch."""
-    paste: float = 0.25
+    paste: float = 0.5
     """Share of the mosaics that get kilns pasted on."""
     mine_every: int = 250
     """Steps between two looks at which kiln-free tiles score high; those are shown more often."""
