@@ -63,18 +63,24 @@ def train_fold(job):
     return result
 
 
-def int8_figures(nets, buffer, tiles, pixels, folds):
-    """Figures of the networks made int8, and the time that a chip takes in float32 and in int8."""
-    wholes, smalls = {}, {}
+def ladder_figures(nets, buffer, tiles, pixels, folds):
+    """Figures of `quantize.RUNGS` but for float32, and the times that a chip takes on each."""
+    rungs = {name: {} for name in quantize.RUNGS}
+    times = []
     for fold, (region, net) in enumerate(nets.items()):
         known = pixels[folds != fold % data.BACKGROUND_FOLDS]
         seen = split.without(tiles, region, buffer)
-        wholes[region], smalls[region] = quantize.of_fold(net, STYLES[0], seen, known)
-    pairs = zip(wholes.values(), smalls.values(), strict=True)
-    times = [quantize.milliseconds(pair) for pair in pairs]
-    whole, small = zip(*times, strict=True)
-    figures = all_figures(smalls, tiles, pixels, folds)
-    return figures, {"float32": sorted(whole), "int8": sorted(small)}
+        own = quantize.of_fold(net, STYLES[0], seen, known)
+        times.append(quantize.milliseconds(own.values()))
+        for name, detector in own.items():
+            rungs[name][region] = detector
+    by_rung = zip(quantize.RUNGS, zip(*times, strict=True), strict=True)
+    return {
+        "one_way": all_figures(rungs["one_way"], tiles, pixels, folds),
+        "int8": all_figures(rungs["int8"], tiles, pixels, folds),
+        "milliseconds": {name: sorted(taken) for name, taken in by_rung},
+        "vnni": quantize.has_vnni(),
+    }
 
 
 def main():
@@ -115,11 +121,10 @@ def main():
         detectors = {region: Detector(net, style) for region, net in nets.items()}
         figures[style] = all_figures(detectors, tiles, pixels, folds)
         print(style, json.dumps(figures[style]["pooled"]))
-    figures["int8"], figures["milliseconds"] = int8_figures(
-        nets, arguments.buffer, tiles, pixels, folds
-    )
-    figures["vnni"] = quantize.has_vnni()
-    print("int8", json.dumps(figures["int8"]["pooled"]), figures["milliseconds"])
+    figures |= ladder_figures(nets, arguments.buffer, tiles, pixels, folds)
+    for name in ("one_way", "int8"):
+        print(name, json.dumps(figures[name]["pooled"]))
+    print(figures["milliseconds"])
     blobs = {tile.number: red_blobs(tile.pixels) for tile in tiles}
     figures["red_blob_rule"] = {
         "pooled": judge(tiles, blobs)[0],

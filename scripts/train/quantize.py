@@ -32,8 +32,8 @@ from graph import clean, write_model
 from network import SIZE_MULTIPLE
 from predict import STYLES, Detector
 
-CHIPS = 64
-"""Chips that the ranges of activations are taken from."""
+CHIPS = 32
+"""Chips that the ranges of activations are taken from; 8 GB of memory hold what they make."""
 
 PERCENTILE = 99.999
 """Share of an activation's values that lies within its range, in percent."""
@@ -43,6 +43,10 @@ MAX_LOSS = 0.01
 
 QUANTIZED = ("Conv", "Relu", "Clip", "Add", "Resize")
 """Kinds of operations that are done on integers."""
+
+
+RUNGS = ("one_way", "float32", "int8")
+"""Of the ladder of speed: float32 without the turned picture, float32 and int8 with it."""
 
 
 class _Chips(CalibrationDataReader):
@@ -134,12 +138,13 @@ class OnnxDetector:
 
 
 def of_fold(net, style, tiles, pixels):
-    """(float32, int8) `OnnxDetector`s of a network; ranges come from what it was trained on."""
+    """`OnnxDetector`s of a network by name of `RUNGS`; ranges come from what it was trained on."""
     with tempfile.TemporaryDirectory() as folder:
-        whole, small = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
-        write_model(Detector(net, style), whole)
-        quantize(whole, small, calibration_chips(tiles, pixels))
-        return OnnxDetector(whole), OnnxDetector(small)
+        paths = {name: Path(folder) / f"{name}.onnx" for name in RUNGS}
+        write_model(Detector(net, style, turned=False), paths["one_way"])
+        write_model(Detector(net, style), paths["float32"])
+        quantize(paths["float32"], paths["int8"], calibration_chips(tiles, pixels))
+        return {name: OnnxDetector(path) for name, path in paths.items()}
 
 
 def milliseconds(detectors, side=256, rounds=30):

@@ -81,8 +81,9 @@ def facts_of(background):
         )
         for style in ("oriented", "plain")
     }
-    validation["int8"] = validation["oriented"]
-    validation["milliseconds"] = {"float32": [30.0, 31.0], "int8": [15.0, 15.5]}
+    validation["one_way"] = validation["int8"] = validation["oriented"]
+    validation["milliseconds"] = {"one_way": [9, 10.0], "float32": [30.0, 31.0]}
+    validation["milliseconds"]["int8"] = [15.0, 15.5]
     validation["vnni"] = True
     validation["training_seconds"] = {"district 0": 1, "district 1": 2}
     validation["red_blob_rule"] = {"pooled": validation["plain"]["pooled"]}
@@ -114,6 +115,7 @@ def test_the_cards_of_a_model_from_other_data(tmp_path, background):
     assert "SentinelKilnDB" not in text
     assert "resolution x 0.67" in text
     assert "| **int8** | 2.00 x |" in text
+    assert "| float32, one way up | 3.10 x |" in text
     assert ("No kiln-free ground was given" in text) == (background == 0)
     assert f"at the default score of {validation_score(facts)}" in text
     (tmp_path / "model.onnx").write_bytes(b"")

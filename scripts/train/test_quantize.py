@@ -21,7 +21,9 @@ def test_an_int8_network_says_nearly_what_the_float32_one_says():
     torch.manual_seed(0)
     net = KilnNet().eval()
     tiles = [synthetic_tile(seed) for seed in (1, 2, 3)]
-    whole, small = quantize.of_fold(net, "oriented", tiles, NO_BACKGROUND)
+    made = quantize.of_fold(net, "oriented", tiles, NO_BACKGROUND)
+    assert tuple(made) == quantize.RUNGS
+    whole, small = made["float32"], made["int8"]
     image = torch.from_numpy(synthetic_tile(4).pixels[None].astype(np.float32) / 255)
     assert small.names == whole.names == ["heatmap", "size", "offset", "angle", "type"]
     for name, one, other in zip(whole.names, whole(image), small(image), strict=True):
@@ -58,7 +60,7 @@ def test_where_nothing_is_seen_all_is_a_number(tmp_path):
     with torch.no_grad():
         # Scores so low that a step of eight bits rounds them to nothing.
         net.heads.bias[:4] = -12
-    _, small = quantize.of_fold(net, "oriented", [synthetic_tile(1)], NO_BACKGROUND)
+    small = quantize.of_fold(net, "oriented", [synthetic_tile(1)], NO_BACKGROUND)["int8"]
     for name, values in zip(small.names, small(torch.zeros(1, 3, 64, 64)), strict=True):
         assert values.isfinite().all(), name
 

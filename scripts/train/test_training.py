@@ -116,6 +116,22 @@ def test_detector_takes_any_size():
     assert types.shape == (len(scores), 3)
 
 
+def test_a_turned_picture_gets_turned_answers():
+    image = torch.rand(2, 3, 48, 64)
+    net, seeded = KilnNet().eval(), torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        # Anything but "no kiln anywhere".
+        net.heads.weight.copy_(torch.randn(net.heads.weight.shape, generator=seeded))
+        detector = Detector(net, "oriented")
+        maps = dict(zip(detector.names, detector(image), strict=True))
+        other = dict(zip(detector.names, detector(image.flip(2, 3)), strict=True))
+        alone = Detector(net, "oriented", turned=False)(image)[0]
+    assert (alone - maps["heatmap"]).abs().max() > 0.01
+    for name, values in maps.items():
+        sign = -1 if name == "offset" else 1
+        assert torch.allclose(values, sign * other[name].flip(2, 3), atol=1e-4), name
+
+
 def test_stretch_keeps_no_data():
     pixels = np.array([[[0, 0, 500, 1000]]] * 3, np.uint16)
     pixels[:, 0, 1] = (0, 0, 7)

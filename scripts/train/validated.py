@@ -34,7 +34,9 @@ class Validated:
             known = pixels[folds != fold % data.BACKGROUND_FOLDS]
             seen = split.without(tiles, region, buffer)
             self.detectors[region] = (
-                quantize.of_fold(net, style, seen, known)[1] if is_small else Detector(net, style)
+                quantize.of_fold(net, style, seen, known)["int8"]
+                if is_small
+                else Detector(net, style)
             )
         calibrated = self.accuracy[self.shipped]["calibration"]
         self.line = Calibration(calibrated["slope"], calibrated["shift"])
