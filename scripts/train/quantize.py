@@ -35,7 +35,7 @@ from predict import STYLES, Detector
 CHIPS = 32
 """Chips that the ranges of activations are taken from; 8 GB of memory hold what they make."""
 
-PERCENTILE = 99.999
+PERCENTILE = 99.99
 """Share of an activation's values that lies within its range, in percent."""
 
 MAX_LOSS = 0.01
