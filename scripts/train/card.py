@@ -237,7 +237,7 @@ def _thresholds_text(chosen):
         heads.append("behind the screen")
     if area:
         few = (
-            f"- {marks[sparse].format(sparse)}: {SPARSE:.0f} false detections on 1,000 km2."
+            f"- {marks[sparse].format(sparse)}: at most {SPARSE:.0f} false detections on 1,000 km2."
             if sparse is not None
             else f"- No score leaves only {SPARSE:.0f} false detections on 1,000 km2."
         )
@@ -255,7 +255,7 @@ else that of the best F2."""
 Each tile of it lies alone among no data, which is harder than a whole scene, and all come from one
 city and its surroundings: expect other numbers elsewhere. One or two look-alikes decide what the
 highest scores leave; the choices above rest on an exponential fitted to the logits of those from
-0.5 on."""
+0.5 on, or on the count where that is more."""
         if is_screened:
             ground += """
 
@@ -375,25 +375,20 @@ def _boxes_text(style, measured):
 def _ladder_text(facts):
     measured = facts["cross_validation"]
     times = {name: all_of[len(all_of) // 2] for name, all_of in measured["milliseconds"].items()}
-    screen = facts.get("screen")
-    rows = []
-    rungs = {"one_way": "one_way", "float32": "oriented", "int8": "int8"}
-    for name, figures in ((name, measured[key]) for name, key in rungs.items()):
-        values = [f"{figures['pooled'][key]['value']:.3f}" for key in FIGURES[:3]]
-        values.append(figures["calibration"]["expected_error"])
-        score = figures["min_score"]
-        least = next(row for row in figures["thresholds"] if row["score"] == score)
-        values.append(f"{least['recall']:.2f}, {least['false_per_1000_km2']} from {score}")
-        behind = f"{least['recall']:.2f}, {least.get(BEHIND, '-')} from {score}"
-        is_shipped = name == facts["precision"] and not (screen and screen["shipped"])
-        rows.append(
-            _row_of(
-                _bold(name.replace("one_way", "float32, one way up"), is_shipped),
-                *(f"{times['float32'] / times[name]:.2f} x", *values),
-            )
+    shares = {name: taken / times["float32"] for name, taken in times.items()}
+    screen, shipped = facts.get("screen"), facts["precision"]
+    behind = screen["shipped"] if screen else False
+    rows = [
+        _rung(name, measured[key], shares[at], shipped == at and not behind)
+        for name, key, at in (
+            ("float32, one way up", "one_way", "one_way"),
+            ("float32", "oriented", "float32"),
+            ("int8", "int8", "int8"),
         )
-        if name == facts["precision"] and screen and screen["kiln_free_chips"]:
-            rows.append(_row_behind_screen(name, screen, times, [*values[:-1], behind]))
+    ]
+    if behind:
+        share = screen["share_of_time"] + screen_card.passed(screen) * shares[shipped]
+        rows.append(_rung(f"{shipped}, screen", measured["screened"], share, True, BEHIND))
     gain = (
         "with VNNI; older ones gain less" if measured["vnni"] else "without VNNI; others gain more"
     )
@@ -411,16 +406,20 @@ Runtime on one thread, in one run, of a processor {gain}. Behind the screen
 {_lines(rows)}"""
 
 
-def _row_behind_screen(name, screen, times, values):
-    """The row of the detector `name` behind a screen, by what each takes for a kiln-free chip.
+def _rung(name, figures, share, is_shipped, false="false_per_1000_km2"):
+    """A row of the ladder of speed: `share` of the time of float32, and the figures.
 
-    Where the screen drops no labelled tile, the detector's `values` remain as they are; else they
-    were not measured.
+    `false` is the key of what is false in a row of `thresholds`.
     """
-    passed = screen_card.passed(screen)
-    speed = 1 / (screen["share_of_time"] + passed * times[name] / times["float32"])
-    left = values if screen["tiles_dropped"] == 0 else ["-"] * len(values)
-    return _row_of(_bold(f"{name}, screen", screen["shipped"]), f"{speed:.2f} x", *left)
+    score = figures["min_score"]
+    least = next(row for row in figures["thresholds"] if row["score"] == score)
+    return _row_of(
+        _bold(name, is_shipped),
+        f"{1 / share:.2f} x",
+        *(f"{figures['pooled'][key]['value']:.3f}" for key in FIGURES[:3]),
+        figures["calibration"]["expected_error"],
+        f"{least['recall']:.2f}, {least[false]} from {score}",
+    )
 
 
 def _bold(text, whether):

@@ -159,11 +159,10 @@ def main():
     if detector is not None:
         if screen_card.is_good(facts):
             screen = screens[chosen], facts["threshold"]
-            detector.put_behind(
-                screen_figures.false_behind(
-                    detector.detectors, detector.line, *screen, pixels, folds
-                )
+            false = screen_figures.false_behind(
+                detector.detectors, detector.line, *screen, pixels, folds
             )
+            detector.put_behind(*screen, false)
         written = json.dumps(detector.accuracy, indent=2)
         (arguments.out / "figures.json").write_text(written + "\n")
 

@@ -20,6 +20,7 @@ from boxes import envelopes
 from calibration import Calibration
 from data import Tile
 from network import KilnNet
+from predict import Detector
 from screen_net import CELL, Screen, ScreenNet, averaged, probabilities
 from screen_train import Settings, target, train
 from synthetic import synthetic_tile
@@ -182,3 +183,15 @@ def test_the_cheapest_screen_that_is_good_enough_is_shipped():
     assert screen.cheapest({"float32": good, "int8": passing}, shares, 0.5) == "int8"
     assert screen.cheapest({"float32": good, "int8": losing}, shares, 1.0) == "float32"
     assert screen.cheapest({"float32": losing, "int8": losing}, shares, 1.0) == "float32"
+
+
+def test_a_screened_detector_finds_nothing_on_what_is_dropped():
+    detector = Detector(KilnNet().eval(), "oriented")
+    image = torch.rand(1, 3, 64, 48)
+    for chart, is_seen in ((0.5, True), (0.3, False)):
+        both = validated.Screened(detector, lambda _, chart=chart: torch.full((2, 2), chart), 0.4)
+        assert both.names == detector.names
+        with torch.no_grad():
+            heat = both(image)[0]
+        assert heat.shape == (1, 1, 64, 48)
+        assert bool(heat.any()) == is_seen

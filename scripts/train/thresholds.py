@@ -43,19 +43,22 @@ def balanced_score(parts):
 
 
 def false_rate(scores, area):
-    """Expected false detections per 1,000 km2 from a score on, as a function of the score.
+    """False detections per 1,000 km2 to be reckoned with from a score on, a function of the score.
 
     `scores` are those of all detections on `area` km2 without kilns. Counting the highest would let
     one or two look-alikes decide. So from one half on an exponential is fitted to their logits (of
     the greatest likelihood: their mean is its scale), as is usual for the tail of a distribution.
+    Where more were counted than it expects, the count holds.
     """
     tail = calibration.logit(scores[scores > 0.5])
     scale = tail.mean() if len(tail) else 1.0
 
     def rate(score):
+        counted = (scores >= score).sum() / area * 1000
         if score < 0.5:
-            return (scores >= score).sum() / area * 1000
-        return len(tail) / area * 1000 * np.exp(-calibration.logit(score) / scale)
+            return counted
+        expected = len(tail) / area * 1000 * np.exp(-calibration.logit(score) / scale)
+        return max(counted, expected)
 
     return rate
 

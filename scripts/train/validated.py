@@ -52,9 +52,33 @@ class Validated:
         times = {name: np.median(each) for name, each in self.accuracy["milliseconds"].items()}
         return times.get(self.shipped, times["float32"]) / times["float32"]
 
-    def put_behind(self, false):
-        """Measure `accuracy` anew; `false` are scores and area of what is false behind a screen."""
+    def put_behind(self, screens, threshold, false):
+        """Measure `accuracy` anew where `screens` {region: screen} go before the detectors.
+
+        `false` are scores and area of what is then false. The figures of `shipped` remain those of
+        the detectors, but for the default score; `screened` are those of both together.
+        """
+        behind = {
+            region: Screened(detector, screens[region], threshold)
+            for region, detector in self.detectors.items()
+        }
         self.accuracy[self.shipped] = all_figures(self.detectors, *self.data, false)
+        self.accuracy["screened"] = all_figures(behind, *self.data, false)
+
+
+class Screened:
+    """A detector that sees only pictures that a screen lets through, as the scanner does it."""
+
+    def __init__(self, detector, screen, threshold):
+        self.detector, self.screen, self.threshold = detector, screen, threshold
+        self.names = detector.names
+
+    def __call__(self, image):
+        """One picture, 1 x 3 x H x W, to the maps of the detector; all zero where it is dropped."""
+        maps = self.detector(image)
+        if self.screen(image).max() >= self.threshold:
+            return maps
+        return tuple(torch.zeros_like(values) for values in maps)
 
 
 def near_detections(tiles, found, least):
