@@ -386,7 +386,7 @@ def _ladder_text(facts):
             ("int8", "int8", "int8"),
         )
     ]
-    if behind:
+    if behind and "screened" in measured:
         share = screen["share_of_time"] + screen_card.passed(screen) * shares[shipped]
         rows.append(_rung(f"{shipped}, screen", measured["screened"], share, True, BEHIND))
     gain = (
