@@ -117,16 +117,16 @@ def test_detector_takes_any_size():
 
 
 def test_a_turned_picture_gets_turned_answers():
-    image = torch.rand(2, 3, 48, 64)
-    net, seeded = KilnNet().eval(), torch.Generator().manual_seed(1)
+    torch.manual_seed(1)
+    image, net = torch.rand(2, 3, 48, 64), KilnNet().eval()
     with torch.no_grad():
         # Anything but "no kiln anywhere".
-        net.heads.weight.copy_(torch.randn(net.heads.weight.shape, generator=seeded))
+        net.heads.weight.copy_(torch.randn(net.heads.weight.shape))
         detector = Detector(net, "oriented")
         maps = dict(zip(detector.names, detector(image), strict=True))
         other = dict(zip(detector.names, detector(image.flip(2, 3)), strict=True))
         alone = Detector(net, "oriented", turned=False)(image)[0]
-    assert (alone - maps["heatmap"]).abs().max() > 0.01
+    assert (alone - maps["heatmap"]).abs().max() > 1e-3
     for name, values in maps.items():
         sign = -1 if name == "offset" else 1
         assert torch.allclose(values, sign * other[name].flip(2, 3), atol=1e-4), name
