@@ -21,6 +21,15 @@ def test_false_detections_are_counted_below_a_half_and_expected_above():
     assert thresholds.false_rate(np.array([0.3]), 100)(0.9) == 0
 
 
+def test_look_alikes_that_the_tail_does_not_expect_are_counted():
+    # Many just above one half, and six of 0.9 where the exponential expects next to none.
+    wrong = np.concatenate([np.full(200, 0.51), np.full(6, 0.9)])
+    rate = thresholds.false_rate(wrong, 1000)
+    assert rate(0.89) == rate(0.9) == 6
+    assert rate(0.91) < 1
+    assert thresholds.sparse_score(rate) == 0.91
+
+
 def test_the_score_for_a_region_weighs_what_is_found_by_how_rare_kilns_are():
     parts = [metrics.Matches(np.array([0.95, 0.9, 0.6, 0.3]), np.ones(4, bool), truths=4)]
     assert thresholds.regional_score(parts, lambda _: 0) == thresholds.LOW_SCORE
